@@ -1,0 +1,5 @@
+# The public headers, the only ones that are installed.
+weirincludedir = $(includedir)/weir
+weirinclude_HEADERS = %D%/weir/address.h %D%/weir/error.h %D%/weir/loop.h \
+    %D%/weir/resolve.h %D%/weir/server.h %D%/weir/socket.h %D%/weir/weir.h
+nodist_weirinclude_HEADERS = %D%/weir/version.h

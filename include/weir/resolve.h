@@ -1,0 +1,38 @@
+#ifndef WEIR_RESOLVE_H
+#define WEIR_RESOLVE_H
+
+#include <weir/address.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_loop;
+struct weir_lookup;
+
+/*
+ * Resolve host to addresses with this port, without blocking: numeric
+ * addresses, /etc/hosts, then DNS; sorted as RFC 6724 asks. family is 4, 6 or
+ * 0 for either. An empty host is the loopback name "localhost".
+ *
+ * done is called once, from the loop, with err 0 and count of at least 1, or
+ * with a negative error (WEIR_E_NAME_NOT_FOUND, WEIR_E_NAME_TRY_AGAIN,
+ * WEIR_E_NAME_FAILED, -ENOMEM) and count 0. addresses last until it returns.
+ * The lookup is gone once done was called. *ret (may be NULL) is for
+ * weir_resolve_cancel(). A lookup under way holds the loop.
+ * Returns 0, -EINVAL for a bad family or host, -ENOMEM. Since 0.1.
+ */
+int weir_resolve(struct weir_lookup **ret, struct weir_loop *loop,
+    const char *host, uint16_t port, int family,
+    void (*done)(int err, const struct weir_address *addresses, size_t count,
+	void *user),
+    void *user);
+
+/* Forget the lookup: done will not be called. NULL is fine. Since 0.1. */
+void weir_resolve_cancel(struct weir_lookup *lookup);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,247 @@
+#ifndef WEIR_SOCKET_H
+#define WEIR_SOCKET_H
+
+#include <sys/types.h>
+
+#include <weir/address.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_loop;
+struct weir_socket;
+
+/* weir_socket_write(): some of it waits in user memory; on_drain will come. */
+#define WEIR_WAIT 1
+
+/*
+ * What a socket tells its owner. Any may be NULL. None is called from inside a
+ * call that asked for the work; any call is allowed in any of them,
+ * weir_socket_free() included.
+ */
+struct weir_socket_handlers {
+	/* A name was resolved, or not (err); never for unix sockets. */
+	void (*on_lookup)(struct weir_socket *socket, int err,
+	    const struct weir_address *address, const char *host, void *user);
+
+	/* One address is tried; it could not be reached (net.Socket
+	 * 'connectionAttempt', 'connectionAttemptFailed'). */
+	void (*on_attempt)(struct weir_socket *socket,
+	    const struct weir_address *address, void *user);
+	void (*on_attempt_failed)(struct weir_socket *socket,
+	    const struct weir_address *address, int err, void *user);
+
+	/* Connected; on_ready follows. */
+	void (*on_connect)(struct weir_socket *socket, void *user);
+	void (*on_ready)(struct weir_socket *socket, void *user);
+
+	/* Bytes came. They are the library's, and last until this returns. */
+	void (*on_data)(struct weir_socket *socket, const void *data,
+	    size_t length, void *user);
+
+	/* The peer's FIN was read; with a pipe, once all of its bytes have
+	 * been passed on. */
+	void (*on_end)(struct weir_socket *socket, void *user);
+
+	/* Idle for as long as weir_socket_set_timeout() says. */
+	void (*on_timeout)(struct weir_socket *socket, void *user);
+
+	/* All that weir_socket_write() queued has been given to the kernel. */
+	void (*on_drain)(struct weir_socket *socket, void *user);
+
+	/* What ends the socket; on_close comes directly after it. */
+	void (*on_error)(struct weir_socket *socket, int err, void *user);
+
+	/* Closed; err as in on_error, or 0. Once an opening, and last. */
+	void (*on_close)(struct weir_socket *socket, int err, void *user);
+};
+
+/* new net.Socket's options. */
+struct weir_socket_options {
+	bool allow_half_open; /* default false */
+};
+
+/* net.Socket.connect's options. Zero is the default of each; texts and
+ * addresses are read during the call. */
+struct weir_connect_options {
+	const struct weir_address *local; /* localAddress and localPort */
+	uint16_t local_port;              /* where local is NULL */
+	int family;                       /* 4, 6; 0 either: of names */
+	uint64_t attempt_timeout_ms;      /* for one address; 0: the system's */
+	bool no_delay;
+	bool keep_alive;
+	uint64_t keep_alive_initial_delay_ms;
+	uint64_t timeout_ms; /* as weir_socket_set_timeout() */
+};
+
+/* How a pipe passes bytes on. Zero is the default of each. */
+struct weir_pipe_options {
+	size_t buffer;   /* most bytes held in user memory; 0: 64 KiB */
+	uint64_t rate;   /* most bytes a second; 0: no limit */
+	bool keep_open;  /* the source's end does not end the destination */
+	bool no_splice;  /* never let the kernel move the bytes */
+	uint64_t *taken; /* grows by what was read from the source */
+	uint64_t *given; /* grows by what the destination's kernel took */
+};
+
+enum weir_ready_state {
+	WEIR_CLOSED,
+	WEIR_OPENING,
+	WEIR_OPEN,
+	WEIR_READ_ONLY,
+	WEIR_WRITE_ONLY,
+};
+
+/*
+ * A socket that is not connected (new net.Socket). handlers and user are kept
+ * by reference; options may be NULL. *ret is the caller's. Returns 0, -EINVAL
+ * or -ENOMEM. Since 0.1.
+ */
+int weir_socket_new(struct weir_socket **ret, struct weir_loop *loop,
+    const struct weir_socket_options *options,
+    const struct weir_socket_handlers *handlers, void *user);
+
+/*
+ * Put the socket around a descriptor that exists: a connected stream socket, a
+ * pipe or FIFO, a character device or a regular file (the last two only to be
+ * piped to). It is the socket's from here on and is made non-blocking. With
+ * readable or writable false that side counts as ended. The socket is open
+ * when the call returns. Returns 0, -EINVAL, -EBADF, -ENOMEM,
+ * WEIR_E_NOT_A_STREAM, WEIR_E_SOCKET_CONNECTED; fd stays the caller's then.
+ * Since 0.1.
+ */
+int weir_socket_open_fd(
+    struct weir_socket *socket, int fd, bool readable, bool writable);
+
+/* Exchange handlers and user; for sockets that on_connection hands over.
+ * Since 0.1. */
+void weir_socket_set_handlers(struct weir_socket *socket,
+    const struct weir_socket_handlers *handlers, void *user);
+
+/*
+ * Destroy and free: its descriptor is closed at once, nothing is called for
+ * it any more. From any handler. NULL is fine. Since 0.1.
+ */
+void weir_socket_free(struct weir_socket *socket);
+
+/*
+ * Connect to an address, or to a host by name: each of its addresses is tried
+ * in turn. on_connect, or on_error and on_close, tell how it went. What was
+ * written or piped to the socket before is sent once it is connected. Returns
+ * 0, -EINVAL, -ENOMEM or WEIR_E_SOCKET_CONNECTED. Since 0.1.
+ */
+int weir_socket_connect(struct weir_socket *socket,
+    const struct weir_address *address,
+    const struct weir_connect_options *options);
+int weir_socket_connect_host(struct weir_socket *socket, const char *host,
+    uint16_t port, const struct weir_connect_options *options);
+
+/*
+ * Queue length bytes; they are copied. Returns 0 when the kernel has taken all
+ * that was queued, WEIR_WAIT when some of it waits (all of it was taken; stop
+ * until on_drain), or a negative error that took nothing: -EINVAL, -ENOMEM,
+ * WEIR_E_WRITE_AFTER_END, WEIR_E_SOCKET_CLOSED. Since 0.1.
+ */
+int weir_socket_write(
+    struct weir_socket *socket, const void *data, size_t length);
+
+/* Write out what is queued, then send FIN. Further calls do nothing. Returns
+ * 0 or WEIR_E_SOCKET_CLOSED. Since 0.1. */
+int weir_socket_end(struct weir_socket *socket);
+
+/*
+ * No more I/O: the descriptor is closed, on_error (where err is not 0) and
+ * on_close follow from the loop. Again, or when closed: nothing. Since 0.1.
+ */
+void weir_socket_destroy(struct weir_socket *socket, int err);
+
+/* The same with a TCP reset instead of a FIN. Since 0.1. */
+void weir_socket_reset_and_destroy(struct weir_socket *socket);
+
+/* Destroy once what is queued has been written. Since 0.1. */
+void weir_socket_destroy_soon(struct weir_socket *socket);
+
+/* Read nothing, so that the peer is slowed down; go on. A socket starts
+ * flowing when it has handlers with on_data. Since 0.1. */
+void weir_socket_pause(struct weir_socket *socket);
+void weir_socket_resume(struct weir_socket *socket);
+bool weir_socket_paused(const struct weir_socket *socket);
+
+/*
+ * Pass all that source reads on to destination (stream.pipe), which may be the
+ * source itself, or not be connected yet: then up to buffer bytes are read and
+ * held with the source. The source's on_data, where it has one, sees the bytes
+ * too. When the source has ended, the destination is ended after the last
+ * byte. A destination that closes is unpiped; what it had not taken stays with
+ * the source and goes to the next one. One pipe a source, one a destination.
+ * options may be NULL. Returns 0, -EINVAL, -ENOMEM, WEIR_E_ALREADY_PIPED,
+ * WEIR_E_SOCKET_CLOSED (source). Since 0.1.
+ */
+int weir_socket_pipe(struct weir_socket *source,
+    struct weir_socket *destination, const struct weir_pipe_options *options);
+
+/* Undo weir_socket_pipe(); the source is paused. Returns 0 or
+ * WEIR_E_NOT_PIPED. Since 0.1. */
+int weir_socket_unpipe(struct weir_socket *source);
+
+/*
+ * on_timeout after so many milliseconds without activity in either direction,
+ * once a period (net.Socket.setTimeout); 0 disables. Since 0.1.
+ */
+int weir_socket_set_timeout(struct weir_socket *socket, uint64_t ms);
+
+/* TCP_NODELAY; also before connect. 0 or -errno. Since 0.1. */
+int weir_socket_set_no_delay(struct weir_socket *socket, bool on);
+
+/* SO_KEEPALIVE and its initial delay, 0 leaves that as it was; also before
+ * connect. Whole seconds, at least one, are what Linux counts. Since 0.1. */
+int weir_socket_set_keep_alive(
+    struct weir_socket *socket, bool on, uint64_t initial_delay_ms);
+
+/* The rest of keep-alive: between probes, how many, and TCP_USER_TIMEOUT; 0
+ * leaves one as it was. Also before connect. Since 0.1. */
+int weir_socket_set_keep_alive_probes(struct weir_socket *socket,
+    uint64_t interval_ms, unsigned count, uint64_t user_timeout_ms);
+
+/* Totals, which stay readable after close; written counts what is queued.
+ * Since 0.1. */
+uint64_t weir_socket_bytes_read(const struct weir_socket *socket);
+uint64_t weir_socket_bytes_written(const struct weir_socket *socket);
+
+/* Bytes that wait in user memory to be written (writableLength), and bytes
+ * read that a pipe or a pause holds back. Since 0.1. */
+size_t weir_socket_buffered(const struct weir_socket *socket);
+size_t weir_socket_held(const struct weir_socket *socket);
+
+/* Milliseconds since bytes last moved either way. Since 0.1. */
+uint64_t weir_socket_idle_ms(const struct weir_socket *socket);
+
+/* As the system tells; -ENOTCONN where there is none (any more). Since 0.1. */
+int weir_socket_local_address(
+    const struct weir_socket *socket, struct weir_address *ret);
+int weir_socket_remote_address(
+    const struct weir_socket *socket, struct weir_address *ret);
+
+/* Who connected to a unix socket (SO_PEERCRED). 0 or -errno. Since 0.1. */
+int weir_socket_peer_credentials(
+    const struct weir_socket *socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+enum weir_ready_state weir_socket_ready_state(const struct weir_socket *socket);
+
+/* The peer's FIN was read (on_end came or is due); ours was asked for. */
+bool weir_socket_read_ended(const struct weir_socket *socket);
+bool weir_socket_write_ended(const struct weir_socket *socket);
+
+/* The descriptor, still the socket's; -1 where there is none. Since 0.1. */
+int weir_socket_fd(const struct weir_socket *socket);
+
+/* Hold the loop while it is open (the start), or do not. Since 0.1. */
+void weir_socket_ref(struct weir_socket *socket);
+void weir_socket_unref(struct weir_socket *socket);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

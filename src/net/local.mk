@@ -1,0 +1,20 @@
+# Floor 1: libweir. libnet.la is the same code for unit tests, which may see
+# what the map hides.
+noinst_LTLIBRARIES += %D%/libnet.la
+%C%_libnet_la_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(CARES_CFLAGS)
+%C%_libnet_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+%C%_libnet_la_LIBADD = $(EVENT_LIBS) $(CARES_LIBS)
+%C%_libnet_la_SOURCES = %D%/address.c %D%/connect.c %D%/error.c %D%/loop.c \
+    %D%/loop_priv.h %D%/pump.c %D%/resolve.c %D%/server.c %D%/socket.c \
+    %D%/socket_priv.h
+
+lib_LTLIBRARIES += libweir.la
+libweir_la_SOURCES =
+libweir_la_LIBADD = %D%/libnet.la
+libweir_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+    -Wl,-z,defs -Wl,--version-script=$(srcdir)/%D%/libweir.map
+libweir_la_DEPENDENCIES = %D%/libnet.la %D%/libweir.map
+EXTRA_DIST += %D%/libweir.map
+
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = %D%/weir.pc

@@ -1,0 +1,147 @@
+/*
+ * The proxy: the listeners of a configuration and their sessions, and the
+ * figures of both. What the floors above know of proxying is this header.
+ */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/address.h>
+
+#include "config/config.h"
+
+struct weir_loop;
+struct proxy;
+
+/* Descriptors handed over by systemd (sd_listen_fds's protocol). */
+struct proxy_passed_fd {
+	int fd;           /* the proxy's from here on; -1 once taken */
+	const char *name; /* FileDescriptorName, or "unknown"; the caller's,
+			   * lasting as long as the proxy */
+};
+
+struct proxy_handlers {
+	/* Every listener is bound and listening. Once. */
+	void (*on_ready)(struct proxy *proxy, void *user);
+
+	/* A listener could not be bound at start; it was logged. Once, instead
+	 * of on_ready. */
+	void (*on_failed)(struct proxy *proxy, void *user);
+
+	/* After proxy_drain() or proxy_stop(): no session is left; so many had
+	 * to be destroyed for that. Once. */
+	void (*on_drained)(struct proxy *proxy, uint64_t destroyed, void *user);
+
+	/* The number of open connections changed. */
+	void (*on_change)(struct proxy *proxy, void *user);
+};
+
+/*
+ * A proxy that does nothing yet. config is referenced; handlers, user and
+ * passed are kept by reference. max_connections is of all listeners together,
+ * 0 none. *ret is the caller's. Returns 0 or -ENOMEM.
+ */
+int proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
+    uint64_t max_connections, struct proxy_passed_fd *passed,
+    size_t passed_count, const struct proxy_handlers *handlers, void *user);
+
+/* Bind and listen on everything; on_ready or on_failed tells how it went.
+ * Connections are not accepted before proxy_accept(). */
+void proxy_start(struct proxy *proxy);
+
+/* Begin to accept (after privileges were given up). */
+void proxy_accept(struct proxy *proxy);
+
+/*
+ * Stop accepting and let open connections end; what is left after timeout_ms
+ * (0: never) is destroyed. on_drained tells when it is over. Called again:
+ * nothing. proxy_stop() destroys what is left at once.
+ */
+void proxy_drain(struct proxy *proxy, uint64_t timeout_ms);
+void proxy_stop(struct proxy *proxy);
+bool proxy_draining(const struct proxy *proxy);
+
+/* Close and free everything; NULL is fine. */
+void proxy_free(struct proxy *proxy);
+
+/* How many descriptors one connection takes at most under this
+ * configuration, and so many are kept for everything else. */
+size_t proxy_fds_per_connection(const struct config *config);
+size_t proxy_fds_reserved(const struct config *config);
+
+/* ---- figures ---- */
+
+enum listener_state {
+	LISTENER_STARTING,
+	LISTENER_OPEN,    /* accepting */
+	LISTENER_WAITING, /* at a limit: clients wait in the backlog */
+	LISTENER_RESTING, /* out of descriptors */
+	LISTENER_CLOSED,  /* by weirctl, or while draining */
+};
+
+/* The state as contract's text: "starting", "open", "waiting", "resting",
+ * "closed". */
+const char *listener_state_text(enum listener_state state);
+
+struct listener_figures {
+	const char *name;
+	const char *mode; /* "echo", "forward", "pipe" */
+	enum listener_state state;
+	uint64_t connections, connections_peak, max_connections;
+	uint64_t accepted, rejected, denied, closed, errors, timeouts;
+	uint64_t bytes_in, bytes_out;
+	uint64_t buffered; /* bytes held in user memory now */
+};
+
+size_t proxy_listener_count(const struct proxy *proxy);
+void proxy_listener_figures(
+    const struct proxy *proxy, size_t index, struct listener_figures *ret);
+
+/* The addresses it is bound to; calls fn for each, as weir_address_text(). */
+void proxy_listener_addresses(const struct proxy *proxy, size_t index,
+    void (*fn)(const char *address, void *user), void *user);
+
+/* The index of a listener by name; -1 where there is none. */
+long proxy_find_listener(const struct proxy *proxy, const char *name);
+
+uint64_t proxy_connections(const struct proxy *proxy);
+uint64_t proxy_uptime_s(const struct proxy *proxy);
+
+struct session_figures {
+	uint64_t id;
+	const char *listener;
+	const char *client; /* address as text */
+	const char *server; /* address last tried, or "-" */
+	double age_s, idle_s;
+	uint64_t bytes_in, bytes_out;
+	/* "connecting", "waiting" (pipe = peer), "open", "half-closed",
+	 * "closing" */
+	const char *state;
+};
+
+/* Call fn for each open connection, of one listener or (index < 0) of all;
+ * the figures last until fn returns. */
+void proxy_each_session(const struct proxy *proxy, long index,
+    void (*fn)(const struct session_figures *figures, void *user), void *user);
+
+/* ---- control ---- */
+
+/* Destroy the connection of that id. Returns 0, or -ENOENT. */
+int proxy_kill(struct proxy *proxy, uint64_t id);
+
+/*
+ * Close the listening sockets of a listener, so that clients are refused
+ * (inherited ones are only not accepted from), and open them again; a failure
+ * to bind again is logged. Open connections go on either way.
+ * Returns 0, -ENOENT, -EALREADY, or -EBUSY while draining.
+ */
+int proxy_listener_close(struct proxy *proxy, const char *name);
+int proxy_listener_open(struct proxy *proxy, const char *name);
+
+/* Log the figures of each listener (SIGUSR1). */
+void proxy_log_figures(const struct proxy *proxy);
+
+#endif
