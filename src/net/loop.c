@@ -1,0 +1,460 @@
+/*
+ * The loop: an event_base, the queue of deferred calls that keeps handlers out
+ * of the calls which asked for them, timers, signals, and what all sockets of
+ * a loop share (the scratch buffer, the pool of kernel pipes).
+ *
+ * A deferred call runs in the same turn of the loop, after the handler that
+ * runs now; one that is deferred by a deferred call runs in the next turn, so
+ * that I/O is looked at between them and nothing can starve it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <weir/loop.h>
+
+#include "net/loop_priv.h"
+#include "net/server_priv.h"
+
+/* Pipes that wait in the pool; further ones are closed. */
+#define PIPES_KEPT     16
+#define PIPE_WISH      (512 * 1024)
+#define PIPE_AT_LEAST  (16 * 1024)
+
+struct weir_loop {
+	struct event_base *base;
+	bool own_base;
+	bool running, stopped;
+	unsigned long holds;
+
+	struct event deferred;
+	TAILQ_HEAD(, weir__task) tasks;
+	bool in_tasks;
+
+	struct weir__resolver *resolver;
+	unsigned char *scratch;
+	TAILQ_HEAD(, weir_server) resting; /* weir_server.resting_next */
+	SLIST_HEAD(, weir__pipe) pipes;
+	unsigned pipe_count;
+};
+
+struct weir_timer {
+	struct weir_loop *loop;
+	struct event event;
+	void (*fn)(struct weir_timer *, void *);
+	void *user;
+	bool running, unref;
+};
+
+struct weir_signal {
+	struct event event;
+	void (*fn)(struct weir_signal *, int, void *);
+	void *user;
+};
+
+static void
+arm_deferred(struct weir_loop *loop)
+{
+	static const struct timeval now = { 0, 0 };
+
+	/* From inside the queue the next turn is due: an event made active
+	 * here would run before the loop looks at any descriptor. */
+	if (loop->in_tasks)
+		(void)event_add(&loop->deferred, &now);
+	else
+		event_active(&loop->deferred, EV_TIMEOUT, 0);
+}
+
+static void
+run_tasks(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_loop *loop = user;
+	struct weir__task mark = { 0 }, *task;
+
+	(void)fd;
+	(void)what;
+	TAILQ_INSERT_TAIL(&loop->tasks, &mark, next);
+	loop->in_tasks = true;
+	while ((task = TAILQ_FIRST(&loop->tasks)) != &mark) {
+		TAILQ_REMOVE(&loop->tasks, task, next);
+		task->queued = false;
+		task->fn(task);
+	}
+	TAILQ_REMOVE(&loop->tasks, &mark, next);
+	if (!TAILQ_EMPTY(&loop->tasks))
+		arm_deferred(loop);
+	loop->in_tasks = false;
+}
+
+void
+weir__loop_defer(struct weir_loop *loop, struct weir__task *task)
+{
+	if (task->queued)
+		return;
+	task->loop = loop;
+	task->queued = true;
+	if (!loop->in_tasks && TAILQ_EMPTY(&loop->tasks))
+		arm_deferred(loop);
+	TAILQ_INSERT_TAIL(&loop->tasks, task, next);
+}
+
+void
+weir__loop_undefer(struct weir_loop *loop, struct weir__task *task)
+{
+	if (!task->queued)
+		return;
+	task->queued = false;
+	TAILQ_REMOVE(&loop->tasks, task, next);
+}
+
+/* Edge-triggered events and word of a FIN without reading: epoll has both. */
+static struct event_base *
+own_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	if (event_config_require_features(
+		config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) == 0 &&
+	    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+/* A write to a pipe whose reader has gone is an error like any other. */
+static void
+ignore_sigpipe(void)
+{
+	struct sigaction now;
+
+	if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		(void)signal(SIGPIPE, SIG_IGN);
+}
+
+int
+weir_loop_new(struct weir_loop **ret, struct event_base *base)
+{
+	const int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
+	struct weir_loop *loop;
+
+	if (base != NULL && (event_base_get_features(base) & needed) != needed)
+		return -EOPNOTSUPP;
+	loop = calloc(1, sizeof(*loop));
+	if (loop == NULL)
+		return -ENOMEM;
+	loop->base = base != NULL ? base : own_base();
+	if (loop->base == NULL) {
+		free(loop);
+		return -ENOMEM;
+	}
+	loop->own_base = base == NULL;
+	TAILQ_INIT(&loop->tasks);
+	TAILQ_INIT(&loop->resting);
+	SLIST_INIT(&loop->pipes);
+	(void)evtimer_assign(&loop->deferred, loop->base, run_tasks, loop);
+	ignore_sigpipe();
+	*ret = loop;
+	return 0;
+}
+
+static void
+close_pipe(struct weir__pipe *pipe)
+{
+	(void)close(pipe->read_fd);
+	(void)close(pipe->write_fd);
+	free(pipe);
+}
+
+void
+weir_loop_free(struct weir_loop *loop)
+{
+	struct weir__pipe *pipe;
+
+	if (loop == NULL)
+		return;
+	weir__resolver_free(loop->resolver);
+	(void)event_del(&loop->deferred);
+	while ((pipe = SLIST_FIRST(&loop->pipes)) != NULL) {
+		SLIST_REMOVE_HEAD(&loop->pipes, next);
+		close_pipe(pipe);
+	}
+	free(loop->scratch);
+	if (loop->own_base)
+		event_base_free(loop->base);
+	free(loop);
+}
+
+int
+weir_loop_run(struct weir_loop *loop)
+{
+	loop->stopped = false;
+	loop->running = true;
+	while (loop->holds > 0 && !loop->stopped)
+		if (event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) == -1)
+			break;
+	loop->running = false;
+	return loop->stopped ? 1 : 0;
+}
+
+void
+weir_loop_stop(struct weir_loop *loop)
+{
+	loop->stopped = true;
+	(void)event_base_loopbreak(loop->base);
+}
+
+struct event_base *
+weir_loop_base(const struct weir_loop *loop)
+{
+	return loop->base;
+}
+
+uint64_t
+weir_loop_now_ms(const struct weir_loop *loop)
+{
+	struct timespec now;
+
+	(void)loop;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+weir__loop_hold(struct weir_loop *loop)
+{
+	loop->holds++;
+}
+
+void
+weir__loop_release(struct weir_loop *loop)
+{
+	if (--loop->holds == 0 && loop->running)
+		(void)event_base_loopbreak(loop->base);
+}
+
+struct weir__resolver **
+weir__loop_resolver(struct weir_loop *loop)
+{
+	return &loop->resolver;
+}
+
+unsigned char *
+weir__loop_scratch(struct weir_loop *loop)
+{
+	if (loop->scratch == NULL)
+		loop->scratch = malloc(WEIR__SCRATCH);
+	return loop->scratch;
+}
+
+void
+weir__loop_rest(struct weir_loop *loop, struct weir_server *server)
+{
+	TAILQ_INSERT_TAIL(&loop->resting, server, resting_next);
+}
+
+void
+weir__loop_unrest(struct weir_loop *loop, struct weir_server *server)
+{
+	TAILQ_REMOVE(&loop->resting, server, resting_next);
+}
+
+void
+weir__loop_fd_closed(struct weir_loop *loop)
+{
+	struct weir_server *server = TAILQ_FIRST(&loop->resting);
+
+	/* One descriptor, one server; it goes to the end of the queue when it
+	 * has to rest again, so each gets its turn. */
+	if (server != NULL)
+		weir__server_wake(server);
+}
+
+struct weir__pipe *
+weir__loop_borrow_pipe(struct weir_loop *loop)
+{
+	struct weir__pipe *pipe = SLIST_FIRST(&loop->pipes);
+	int fds[2], size;
+
+	if (pipe != NULL) {
+		SLIST_REMOVE_HEAD(&loop->pipes, next);
+		loop->pipe_count--;
+		return pipe;
+	}
+	pipe = malloc(sizeof(*pipe));
+	if (pipe == NULL || pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1) {
+		free(pipe);
+		return NULL;
+	}
+	pipe->read_fd = fds[0];
+	pipe->write_fd = fds[1];
+	size = fcntl(fds[0], F_SETPIPE_SZ, PIPE_WISH);
+	if (size == -1) /* the user's share of pipe pages is used up */
+		size = fcntl(fds[0], F_GETPIPE_SZ);
+	if (size < PIPE_AT_LEAST) {
+		close_pipe(pipe);
+		return NULL;
+	}
+	pipe->capacity = (size_t)size;
+	return pipe;
+}
+
+void
+weir__loop_return_pipe(
+    struct weir_loop *loop, struct weir__pipe *pipe, bool empty)
+{
+	if (!empty || loop->pipe_count >= PIPES_KEPT) {
+		close_pipe(pipe);
+		return;
+	}
+	SLIST_INSERT_HEAD(&loop->pipes, pipe, next);
+	loop->pipe_count++;
+}
+
+/* ---- timers ---- */
+
+static void
+timer_hold(struct weir_timer *timer, bool running)
+{
+	if (timer->running == running)
+		return;
+	timer->running = running;
+	if (timer->unref)
+		return;
+	if (running)
+		weir__loop_hold(timer->loop);
+	else
+		weir__loop_release(timer->loop);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_timer *timer = user;
+
+	(void)fd;
+	(void)what;
+	timer_hold(timer, false);
+	timer->fn(timer, timer->user);
+}
+
+int
+weir_timer_new(struct weir_timer **ret, struct weir_loop *loop,
+    void (*fn)(struct weir_timer *, void *), void *user)
+{
+	struct weir_timer *timer = calloc(1, sizeof(*timer));
+
+	if (timer == NULL)
+		return -ENOMEM;
+	timer->loop = loop;
+	timer->fn = fn;
+	timer->user = user;
+	(void)evtimer_assign(&timer->event, loop->base, on_timer, timer);
+	*ret = timer;
+	return 0;
+}
+
+int
+weir_timer_start(struct weir_timer *timer, uint64_t ms)
+{
+	const struct timeval after = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	if (event_add(&timer->event, &after) == -1)
+		return -ENOMEM;
+	timer_hold(timer, true);
+	return 0;
+}
+
+void
+weir_timer_stop(struct weir_timer *timer)
+{
+	(void)event_del(&timer->event);
+	timer_hold(timer, false);
+}
+
+bool
+weir_timer_running(const struct weir_timer *timer)
+{
+	return timer->running;
+}
+
+void
+weir_timer_ref(struct weir_timer *timer)
+{
+	if (timer->unref && timer->running)
+		weir__loop_hold(timer->loop);
+	timer->unref = false;
+}
+
+void
+weir_timer_unref(struct weir_timer *timer)
+{
+	if (!timer->unref && timer->running)
+		weir__loop_release(timer->loop);
+	timer->unref = true;
+}
+
+void
+weir_timer_free(struct weir_timer *timer)
+{
+	if (timer == NULL)
+		return;
+	weir_timer_stop(timer);
+	free(timer);
+}
+
+/* ---- signals ---- */
+
+static void
+on_signal(evutil_socket_t signo, short what, void *user)
+{
+	struct weir_signal *signal = user;
+
+	(void)what;
+	signal->fn(signal, (int)signo, signal->user);
+}
+
+int
+weir_signal_new(struct weir_signal **ret, struct weir_loop *loop, int signo,
+    void (*fn)(struct weir_signal *, int, void *), void *user)
+{
+	struct weir_signal *signal;
+
+	if (signo <= 0 || signo >= NSIG || fn == NULL)
+		return -EINVAL;
+	signal = calloc(1, sizeof(*signal));
+	if (signal == NULL)
+		return -ENOMEM;
+	signal->fn = fn;
+	signal->user = user;
+	if (evsignal_assign(&signal->event, loop->base, signo, on_signal,
+		signal) == -1 ||
+	    event_add(&signal->event, NULL) == -1) {
+		free(signal);
+		return -ENOMEM;
+	}
+	*ret = signal;
+	return 0;
+}
+
+void
+weir_signal_free(struct weir_signal *signal)
+{
+	if (signal == NULL)
+		return;
+	(void)event_del(&signal->event);
+	free(signal);
+}

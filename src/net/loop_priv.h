@@ -1,0 +1,71 @@
+/*
+ * What the rest of libweir sees of a loop: deferred calls, the count of what
+ * holds it, and what all its sockets share.
+ */
+#ifndef NET_LOOP_PRIV_H
+#define NET_LOOP_PRIV_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/loop.h>
+
+struct event_base;
+struct weir_server;
+struct weir__resolver;
+struct weir__pipe;
+
+/* One call from the loop, soon. Embedded in the object it is for. */
+struct weir__task {
+	void (*fn)(struct weir__task *task);
+	struct weir_loop *loop;
+	TAILQ_ENTRY(weir__task) next; /* weir_loop.tasks */
+	bool queued;
+};
+
+/* Bytes that one turn of a pump can read: one buffer a loop, not one a
+ * connection. */
+#define WEIR__SCRATCH (64 * 1024)
+
+/* The owner of the innermost struct member. */
+#define weir__container_of(pointer, type, member)                              \
+	((type *)((char *)(pointer)-offsetof(type, member)))
+
+void weir__loop_defer(struct weir_loop *loop, struct weir__task *task);
+void weir__loop_undefer(struct weir_loop *loop, struct weir__task *task);
+
+/* What is open and referenced holds the loop. */
+void weir__loop_hold(struct weir_loop *loop);
+void weir__loop_release(struct weir_loop *loop);
+
+/* Where the resolver keeps its state; NULL at first. */
+struct weir__resolver **weir__loop_resolver(struct weir_loop *loop);
+void weir__resolver_free(struct weir__resolver *resolver);
+
+/* The scratch buffer; its contents last until the next call to anything. */
+unsigned char *weir__loop_scratch(struct weir_loop *loop);
+
+/* Servers that wait for a descriptor; weir__loop_fd_closed() wakes them. */
+void weir__loop_rest(struct weir_loop *loop, struct weir_server *server);
+void weir__loop_unrest(struct weir_loop *loop, struct weir_server *server);
+void weir__loop_fd_closed(struct weir_loop *loop);
+void weir__server_wake(struct weir_server *server);
+
+/*
+ * Kernel pipes for splice, lent while bytes flow. Returns NULL where there is
+ * none to be had, and errno is lost on purpose: the caller copies instead.
+ */
+struct weir__pipe {
+	int read_fd, write_fd;
+	size_t capacity;
+	SLIST_ENTRY(weir__pipe) next; /* weir_loop.pipes */
+};
+struct weir__pipe *weir__loop_borrow_pipe(struct weir_loop *loop);
+/* Give one back: to the pool when it is empty, else it is closed. */
+void weir__loop_return_pipe(
+    struct weir_loop *loop, struct weir__pipe *pipe, bool empty);
+
+#endif

@@ -1,0 +1,52 @@
+/* What the rest of libweir sees of a server. */
+#ifndef NET_SERVER_PRIV_H
+#define NET_SERVER_PRIV_H
+
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <weir/server.h>
+
+#include "net/loop_priv.h"
+
+struct weir_server {
+	struct weir_loop *loop;
+	const struct weir_server_handlers *handlers;
+	void *user;
+	struct weir_server_options options;
+
+	int fd;
+	struct event event; /* readable: connections wait */
+	struct event retry; /* while resting */
+	struct weir__task task;
+	unsigned due; /* what task has to tell, DUE_... in server.c */
+	int error;
+
+	bool open;      /* between a good listen call and on_close */
+	bool listening; /* on_listening was or is about to be called */
+	bool paused, resting, told_resting;
+	bool unref, held;
+	unsigned depth; /* handlers that run now */
+	bool doomed;    /* freed; goes when depth is 0 */
+
+	long max_connections;
+	size_t connections;
+
+	/* Of its own socket file, to be removed; path empty: none. */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	dev_t path_device;
+	ino_t path_inode;
+
+	TAILQ_ENTRY(weir_server) resting_next; /* weir_loop.resting */
+
+	/* Its open sockets, which tell when they end. */
+	TAILQ_HEAD(weir__server_sockets, weir_socket) sockets;
+};
+
+/* A socket that came by the server has ended. */
+void weir__server_socket_closed(
+    struct weir_server *server, struct weir_socket *socket);
+
+#endif
