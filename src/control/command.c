@@ -1,0 +1,517 @@
+/*
+ * The requests of the control socket: one row each in requests.h, one function
+ * each here.
+ *
+ * A request is words divided by blanks. Every line that is not just blanks
+ * gets exactly one answer; one that cannot be carried out says why and what
+ * would be right. What weir is made to do is logged with who asked for it.
+ * Reading lines and sending answers is the affair of the control server.
+ */
+#include "config.h"
+
+#include "control/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/version.h>
+
+#include "control/answer.h"
+#include "control/requests.h"
+#include "control/stats_json.h"
+#include "log/log.h"
+#include "proxy/proxy.h"
+
+/* More than any request has; what is beyond only has to be noticed. */
+#define WORDS_MAX 8
+
+/* The longest name that a mistyped one is compared with. */
+#define NAME_MAX_COMPARED 64
+
+struct request {
+	struct proxy *proxy;
+	struct answer *answer;
+	char *words[WORDS_MAX]; /* in text */
+	size_t count;		/* of words, those beyond WORDS_MAX too */
+	char **arguments;	/* the words after the request's name */
+	size_t argument_count;
+	char text[CONTROL_REQUEST_MAX + 1];
+};
+
+struct command {
+	const char *name;
+	const char *arguments;
+	size_t fewest, most;
+	bool changes;
+	const char *help;
+	enum command_effect (*run)(struct request *request);
+};
+
+/* How many letters must be put in, left out or exchanged to make b of a. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[NAME_MAX_COMPARED + 1];
+	size_t i, j, length = strlen(b);
+
+	if (length > NAME_MAX_COMPARED)
+		return SIZE_MAX;
+	for (j = 0; j <= length; j++)
+		row[j] = j;
+	for (i = 0; a[i] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (j = 0; j < length; j++) {
+			size_t cost = diagonal + (a[i] != b[j]);
+
+			diagonal = row[j + 1];
+			if (cost > row[j] + 1)
+				cost = row[j] + 1;
+			if (cost > diagonal + 1)
+				cost = diagonal + 1;
+			row[j + 1] = cost;
+		}
+	}
+	return row[length];
+}
+
+/* Keep in *best the name that is nearest to text, if it is near enough to be
+ * what was meant: a third of its letters wrong. */
+static void
+consider(const char *text, const char *name, const char **best, size_t *least)
+{
+	size_t d = distance(text, name);
+
+	if (d >= *least || d > (strlen(name) + 2) / 3)
+		return;
+	*best = name;
+	*least = d;
+}
+
+static void
+unknown_listener(struct request *request, const char *name)
+{
+	size_t i, least = SIZE_MAX, count;
+	const char *best = NULL;
+	struct listener_figures f;
+
+	count = proxy_listener_count(request->proxy);
+	for (i = 0; i < count; i++) {
+		proxy_listener_figures(request->proxy, i, &f);
+		consider(name, f.name, &best, &least);
+	}
+	if (best != NULL)
+		answer_error(request->answer,
+		    "no listener is named \"%s\"; did you mean \"%s\"?", name,
+		    best);
+	else
+		answer_error(request->answer,
+		    "no listener is named \"%s\"; \"listeners\" shows those "
+		    "that there are",
+		    name);
+}
+
+/* The listener that the only argument names, or -1 for all where there is no
+ * argument. False where the name is not known, which was answered. */
+static bool
+optional_listener(struct request *request, long *index)
+{
+	*index = -1;
+	if (request->argument_count == 0)
+		return true;
+	*index = proxy_find_listener(request->proxy, request->arguments[0]);
+	if (*index >= 0)
+		return true;
+	unknown_listener(request, request->arguments[0]);
+	return false;
+}
+
+static enum command_effect
+run_ping(struct request *request)
+{
+	answer_ok(request->answer, json_string("pong"));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_version(struct request *request)
+{
+	answer_ok(request->answer, json_string(weir_version()));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_stats(struct request *request)
+{
+	answer_ok(request->answer, stats_json(request->proxy));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_listeners(struct request *request)
+{
+	answer_ok(request->answer, stats_json_listeners(request->proxy));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_upstreams(struct request *request)
+{
+	answer_ok(request->answer, stats_json_upstreams(request->proxy));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_workers(struct request *request)
+{
+	answer_ok(request->answer, stats_json_workers(request->proxy));
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_connections(struct request *request)
+{
+	long index;
+
+	if (optional_listener(request, &index))
+		stats_json_connections(request->proxy, index, request->answer);
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_count(struct request *request)
+{
+	struct listener_figures f;
+	uint64_t count;
+	long index;
+
+	if (!optional_listener(request, &index))
+		return COMMAND_DONE;
+	if (index < 0) {
+		count = proxy_connections(request->proxy);
+	} else {
+		proxy_listener_figures(request->proxy, (size_t)index, &f);
+		count = f.connections;
+	}
+	answer_ok(request->answer, json_integer((json_int_t)count));
+	return COMMAND_DONE;
+}
+
+/* Digits only: no sign, no blank, nothing after them. */
+static bool
+parse_id(const char *text, uint64_t *id)
+{
+	uint64_t value = 0;
+
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, *text - '0', &value))
+			return false;
+	}
+	*id = value;
+	return true;
+}
+
+static enum command_effect
+run_kill(struct request *request)
+{
+	const char *text = request->arguments[0];
+	uint64_t id;
+
+	if (!parse_id(text, &id))
+		answer_error(request->answer,
+		    "\"%s\" is not the ID of a connection, which is a whole "
+		    "number as \"connections\" shows it",
+		    text);
+	else if (proxy_kill(request->proxy, id) != 0)
+		answer_error(request->answer,
+		    "no connection has the ID %" PRIu64 " (any more)", id);
+	else
+		answer_ok(request->answer, json_string("killed"));
+	return COMMAND_DONE;
+}
+
+/* Answer what closing or opening a listener came to. */
+static void
+answer_listener(struct request *request, int err, const char *done)
+{
+	const char *name = request->arguments[0];
+
+	if (err == 0)
+		answer_ok(request->answer, json_string(done));
+	else if (err == -ENOENT)
+		unknown_listener(request, name);
+	else if (err == -EALREADY)
+		answer_error(request->answer, "listener \"%s\" is already %s",
+		    name, done);
+	else if (err == -EBUSY)
+		answer_error(request->answer,
+		    "weir is draining: its listeners stay closed");
+	else
+		answer_error(request->answer,
+		    "listener \"%s\" could not be %s: %s", name, done,
+		    weir_error_text(err));
+}
+
+static enum command_effect
+run_close(struct request *request)
+{
+	answer_listener(request,
+	    proxy_listener_close(request->proxy, request->arguments[0]),
+	    "closed");
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_open(struct request *request)
+{
+	answer_listener(request,
+	    proxy_listener_open(request->proxy, request->arguments[0]),
+	    "opened");
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_set_log_level(struct request *request)
+{
+	static const char *const levels[] = {
+	    [LOG_LEVEL_ERROR] = "error",
+	    [LOG_LEVEL_WARN] = "warn",
+	    [LOG_LEVEL_INFO] = "info",
+	    [LOG_LEVEL_DEBUG] = "debug",
+	};
+	const char *text = request->arguments[0];
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(text, levels[i]) != 0)
+			continue;
+		log_set_level((enum log_level)i);
+		answer_ok(request->answer, json_string(levels[i]));
+		return COMMAND_DONE;
+	}
+	answer_error(request->answer,
+	    "log_level: \"%s\" is not error, warn, info or debug", text);
+	return COMMAND_DONE;
+}
+
+static enum command_effect
+run_shutdown(struct request *request)
+{
+	if (request->argument_count == 1) {
+		if (strcmp(request->arguments[0], "now") != 0) {
+			answer_error(request->answer,
+			    "shutdown: \"%s\" is not \"now\"",
+			    request->arguments[0]);
+			return COMMAND_DONE;
+		}
+		answer_ok(request->answer, json_string("stopping"));
+		return COMMAND_SHUTDOWN_NOW;
+	}
+	if (proxy_draining(request->proxy)) {
+		answer_error(request->answer,
+		    "weir is already draining; \"shutdown now\" ends it at "
+		    "once");
+		return COMMAND_DONE;
+	}
+	answer_ok(request->answer, json_string("draining"));
+	return COMMAND_SHUTDOWN;
+}
+
+static enum command_effect
+run_health(struct request *request)
+{
+	answer_ok(request->answer, json_string(stats_health(request->proxy)));
+	return COMMAND_DONE;
+}
+
+static enum command_effect run_help(struct request *request);
+
+#define COMMAND_ROW(id, name, arguments, fewest, most, changes, help)          \
+	{name, arguments, fewest, most, changes, help, run_##id},
+static const struct command commands[] = {CONTROL_REQUESTS(COMMAND_ROW)};
+#undef COMMAND_ROW
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static enum command_effect
+run_help(struct request *request)
+{
+	const struct command *c;
+
+	answer_list_begin(request->answer);
+	for (c = commands; c < commands + COMMAND_COUNT; c++)
+		answer_list_row(request->answer,
+		    json_pack("{s:s++, s:s}", "request", c->name,
+			*c->arguments != '\0' ? " " : "", c->arguments, "help",
+			c->help));
+	answer_list_end(request->answer);
+	return COMMAND_DONE;
+}
+
+/* How many words of the request are the name of c; 0 where it is another. */
+static size_t
+match(const struct command *c, const struct request *request)
+{
+	const char *name = c->name;
+	size_t i, length;
+
+	for (i = 0; *name != '\0'; i++) {
+		length = strcspn(name, " ");
+		if (i >= request->count || i >= WORDS_MAX ||
+		    strlen(request->words[i]) != length ||
+		    strncmp(request->words[i], name, length) != 0)
+			return 0;
+		name += length + strspn(name + length, " ");
+	}
+	return i;
+}
+
+static const struct command *
+find_command(struct request *request)
+{
+	const struct command *c;
+	size_t words;
+
+	for (c = commands; c < commands + COMMAND_COUNT; c++) {
+		words = match(c, request);
+		if (words == 0)
+			continue;
+		request->arguments = request->words + words;
+		request->argument_count = request->count - words;
+		return c;
+	}
+	return NULL;
+}
+
+static void
+unknown_request(struct request *request)
+{
+	const char *best = NULL, *name = request->words[0];
+	char two[CONTROL_REQUEST_MAX + 2];
+	size_t i, least = SIZE_MAX;
+
+	if (request->count > 1) {
+		/* A name may be of two words. */
+		(void)snprintf(two, sizeof(two), "%s %s", request->words[0],
+		    request->words[1]);
+		for (i = 0; i < COMMAND_COUNT; i++)
+			if (strchr(commands[i].name, ' ') != NULL)
+				consider(two, commands[i].name, &best, &least);
+		if (best != NULL)
+			name = two;
+	}
+	for (i = 0; i < COMMAND_COUNT; i++)
+		consider(request->words[0], commands[i].name, &best, &least);
+	if (best != NULL)
+		answer_error(request->answer,
+		    "unknown request \"%s\"; did you mean \"%s\"?", name, best);
+	else
+		answer_error(request->answer,
+		    "unknown request \"%s\"; \"help\" lists those that there "
+		    "are",
+		    name);
+}
+
+/* Whether the line is text; else that was answered. */
+static bool
+check_text(const char *line, size_t length, struct answer *answer)
+{
+	json_t *value;
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)line[i];
+
+		if ((c >= 0x20 && c != 0x7f) || c == '\t')
+			continue;
+		answer_error(answer,
+		    "byte %zu of the request is the control character 0x%02x; "
+		    "a request is one line of plain text",
+		    i + 1, c);
+		return false;
+	}
+	value = json_stringn(line, length);
+	if (value == NULL) {
+		answer_error(answer,
+		    "the request is not UTF-8; a request is one line of plain "
+		    "text");
+		return false;
+	}
+	json_decref(value);
+	return true;
+}
+
+/* Cut the line into words. */
+static void
+split(struct request *request)
+{
+	char *save = NULL, *word;
+
+	for (word = strtok_r(request->text, " \t", &save); word != NULL;
+	     word = strtok_r(NULL, " \t", &save)) {
+		if (request->count < WORDS_MAX)
+			request->words[request->count] = word;
+		request->count++;
+	}
+}
+
+static void
+log_request(
+    const struct command_caller *caller, const char *line, size_t length)
+{
+	char text[CONTROL_REQUEST_MAX + 1];
+
+	memcpy(text, line, length);
+	text[length] = '\0';
+	if (caller->known)
+		log_info("control request", LOG_T("request", text),
+		    LOG_N("pid", caller->pid), LOG_N("uid", caller->uid));
+	else
+		log_info("control request", LOG_T("request", text));
+}
+
+enum command_effect
+command_run(struct proxy *proxy, const struct command_caller *caller,
+    const char *line, size_t length, struct answer *answer)
+{
+	struct request request = {.proxy = proxy, .answer = answer};
+	const struct command *c;
+
+	if (length > CONTROL_REQUEST_MAX) {
+		answer_error(answer, "the request is longer than %d bytes",
+		    CONTROL_REQUEST_MAX);
+		return COMMAND_DONE;
+	}
+	if (!check_text(line, length, answer))
+		return COMMAND_DONE;
+	memcpy(request.text, line, length);
+	split(&request);
+	if (request.count == 0)
+		return COMMAND_DONE;
+	c = find_command(&request);
+	if (c == NULL) {
+		unknown_request(&request);
+		return COMMAND_DONE;
+	}
+	if (request.argument_count < c->fewest ||
+	    request.argument_count > c->most) {
+		answer_error(answer, "\"%s\" takes %s, and %zu %s given",
+		    c->name, c->most == 0 ? "no argument" : c->arguments,
+		    request.argument_count,
+		    request.argument_count == 1 ? "was" : "were");
+		return COMMAND_DONE;
+	}
+	if (c->changes)
+		log_request(caller, line, length);
+	return c->run(&request);
+}
