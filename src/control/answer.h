@@ -9,16 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/strbuf.h"
+
 struct answer {
-	char *text; /* owned; not terminated by NUL */
-	size_t length;
-	size_t size; /* bytes allocated */
+	struct strbuf text;
 	size_t rows; /* of the list that is being made */
-	bool failed; /* memory was refused */
 };
 
 /* clang-format off */
-#define ANSWER_INIT { NULL, 0, 0, 0, false }
+#define ANSWER_NULL { STRBUF_NULL, 0 }
 /* clang-format on */
 
 /* {"ok":true,"data":DATA}; data is taken over, NULL is memory refused. */
@@ -32,6 +31,9 @@ void answer_error(struct answer *answer, const char *format, ...)
 void answer_list_begin(struct answer *answer);
 void answer_list_row(struct answer *answer, json_t *row);
 void answer_list_end(struct answer *answer);
+
+/* Whether there is something to send. */
+bool answer_given(const struct answer *answer);
 
 /*
  * The finished line, its end included: the answer's, until answer_free().

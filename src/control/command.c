@@ -25,12 +25,11 @@
 #include "control/stats_json.h"
 #include "log/log.h"
 #include "proxy/proxy.h"
+#include "util/nearest.h"
+#include "util/text.h"
 
 /* More than any request has; what is beyond only has to be noticed. */
 #define WORDS_MAX 8
-
-/* The longest name that a mistyped one is compared with. */
-#define NAME_MAX_COMPARED 64
 
 struct request {
 	struct proxy *proxy;
@@ -51,64 +50,22 @@ struct command {
 	enum command_effect (*run)(struct request *request);
 };
 
-/* How many letters must be put in, left out or exchanged to make b of a. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_COMPARED + 1];
-	size_t i, j, length = strlen(b);
-
-	if (length > NAME_MAX_COMPARED)
-		return SIZE_MAX;
-	for (j = 0; j <= length; j++)
-		row[j] = j;
-	for (i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (j = 0; j < length; j++) {
-			size_t cost = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			if (cost > row[j] + 1)
-				cost = row[j] + 1;
-			if (cost > diagonal + 1)
-				cost = diagonal + 1;
-			row[j + 1] = cost;
-		}
-	}
-	return row[length];
-}
-
-/* Keep in *best the name that is nearest to text, if it is near enough to be
- * what was meant: a third of its letters wrong. */
-static void
-consider(const char *text, const char *name, const char **best, size_t *least)
-{
-	size_t d = distance(text, name);
-
-	if (d >= *least || d > (strlen(name) + 2) / 3)
-		return;
-	*best = name;
-	*least = d;
-}
-
 static void
 unknown_listener(struct request *request, const char *name)
 {
-	size_t i, least = SIZE_MAX, count;
-	const char *best = NULL;
+	size_t i, count = proxy_listener_count(request->proxy);
 	struct listener_figures f;
+	struct nearest nearest;
 
-	count = proxy_listener_count(request->proxy);
+	nearest_begin(&nearest, name);
 	for (i = 0; i < count; i++) {
 		proxy_listener_figures(request->proxy, i, &f);
-		consider(name, f.name, &best, &least);
+		nearest_try(&nearest, f.name);
 	}
-	if (best != NULL)
+	if (nearest_get(&nearest) != NULL)
 		answer_error(request->answer,
 		    "no listener is named \"%s\"; did you mean \"%s\"?", name,
-		    best);
+		    nearest_get(&nearest));
 	else
 		answer_error(request->answer,
 		    "no listener is named \"%s\"; \"listeners\" shows those "
@@ -202,32 +159,13 @@ run_count(struct request *request)
 	return COMMAND_DONE;
 }
 
-/* Digits only: no sign, no blank, nothing after them. */
-static bool
-parse_id(const char *text, uint64_t *id)
-{
-	uint64_t value = 0;
-
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, *text - '0', &value))
-			return false;
-	}
-	*id = value;
-	return true;
-}
-
 static enum command_effect
 run_kill(struct request *request)
 {
 	const char *text = request->arguments[0];
 	uint64_t id;
 
-	if (!parse_id(text, &id))
+	if (text_number(text, &id) != 0)
 		answer_error(request->answer,
 		    "\"%s\" is not the ID of a connection, which is a whole "
 		    "number as \"connections\" shows it",
@@ -393,25 +331,34 @@ find_command(struct request *request)
 	return NULL;
 }
 
+/* The known name that is nearest to a name of so many words, or NULL. */
+static const char *
+nearest_command(const char *name, bool two_words)
+{
+	struct nearest nearest;
+	size_t i;
+
+	nearest_begin(&nearest, name);
+	for (i = 0; i < COMMAND_COUNT; i++)
+		if ((strchr(commands[i].name, ' ') != NULL) == two_words)
+			nearest_try(&nearest, commands[i].name);
+	return nearest_get(&nearest);
+}
+
 static void
 unknown_request(struct request *request)
 {
-	const char *best = NULL, *name = request->words[0];
+	const char *best, *name = request->words[0];
 	char two[CONTROL_REQUEST_MAX + 2];
-	size_t i, least = SIZE_MAX;
 
-	if (request->count > 1) {
-		/* A name may be of two words. */
+	best = nearest_command(name, false);
+	if (best == NULL && request->count > 1) {
 		(void)snprintf(two, sizeof(two), "%s %s", request->words[0],
 		    request->words[1]);
-		for (i = 0; i < COMMAND_COUNT; i++)
-			if (strchr(commands[i].name, ' ') != NULL)
-				consider(two, commands[i].name, &best, &least);
+		best = nearest_command(two, true);
 		if (best != NULL)
 			name = two;
 	}
-	for (i = 0; i < COMMAND_COUNT; i++)
-		consider(request->words[0], commands[i].name, &best, &least);
 	if (best != NULL)
 		answer_error(request->answer,
 		    "unknown request \"%s\"; did you mean \"%s\"?", name, best);

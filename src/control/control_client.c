@@ -14,7 +14,7 @@
  */
 #include "config.h"
 
-#include "control/control_client.h"
+#include "control/control_client_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -128,14 +128,14 @@ static bool
 run_line(struct control_client *client, const char *line, size_t length)
 {
 	struct control_client_owner *owner = client->owner;
-	struct answer answer = ANSWER_INIT;
+	struct answer answer = ANSWER_NULL;
 	enum command_effect effect;
 
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
 	effect =
 	    command_run(owner->proxy, &client->caller, line, length, &answer);
-	if (answer.length > 0 || answer.failed)
+	if (answer_given(&answer))
 		send_answer(client, &answer);
 	if (length > CONTROL_REQUEST_MAX)
 		close_soon(client);

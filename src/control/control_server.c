@@ -24,7 +24,7 @@
 #include <weir/server.h>
 #include <weir/socket.h>
 
-#include "control/control_client.h"
+#include "control/control_client_priv.h"
 #include "log/log.h"
 
 struct control {

@@ -1,6 +1,6 @@
 /* One client of the control socket; private to the control server. */
-#ifndef CONTROL_CONTROL_CLIENT_H
-#define CONTROL_CONTROL_CLIENT_H
+#ifndef CONTROL_CONTROL_CLIENT_PRIV_H
+#define CONTROL_CONTROL_CLIENT_PRIV_H
 
 #include <sys/queue.h>
 
