@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -52,7 +53,7 @@ struct weir_endpoint {
 	enum weir_endpoint_kind kind;
 	uint16_t port_first, port_last; /* equal where there is no range */
 	int fd;
-	bool abstract;             /* UNIX: name is without the '@' */
+	bool abstract;		   /* UNIX: name is without the '@' */
 	char name[WEIR_HOST_TEXT]; /* host, path or descriptor name */
 };
 
@@ -127,5 +128,6 @@ bool weir_is_ipv6(const char *text);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

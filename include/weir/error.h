@@ -32,9 +32,10 @@ enum weir_error {
 #define WEIR_ERROR_ENUM_(name, text) WEIR_E_##name,
 	WEIR_ERROR_MAP(WEIR_ERROR_ENUM_)
 #undef WEIR_ERROR_ENUM_
-	WEIR_ERROR_LAST_
+	    WEIR_ERROR_LAST_
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -55,5 +56,6 @@ const char *weir_error_text(int error);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -93,5 +94,6 @@ void weir_signal_free(struct weir_signal *signal);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

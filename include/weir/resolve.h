@@ -3,6 +3,7 @@
 
 #include <weir/address.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -34,5 +35,6 @@ void weir_resolve_cancel(struct weir_lookup *lookup);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

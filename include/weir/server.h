@@ -5,6 +5,7 @@
 
 #include <weir/address.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -59,6 +60,9 @@ struct weir_server_options {
 	bool no_delay;
 	bool keep_alive;
 	uint64_t keep_alive_initial_delay_ms;
+	uint64_t keep_alive_interval_ms; /* 0 leaves these as the system's */
+	unsigned keep_alive_count;
+	uint64_t user_timeout_ms;
 };
 
 /* net.Server.listen's options, and the socket options of Linux. Zero is the
@@ -73,7 +77,7 @@ struct weir_listen_options {
 	bool fast_open;
 	bool defer_accept;
 	const char *interface; /* SO_BINDTODEVICE; read during the call */
-	uint32_t mark;         /* SO_MARK */
+	uint32_t mark;	       /* SO_MARK */
 
 	/* Unix paths. */
 	bool replace_stale; /* take over a socket file nobody answers on */
@@ -118,8 +122,8 @@ int weir_server_listen_any(struct weir_server *server, uint16_t port,
 /*
  * Listen on a descriptor that is bound, and listened on or not. It is the
  * server's from here on, and closed with it. WEIR_E_NOT_A_STREAM for one that
- * is no stream socket, -EINVAL for a socket that is connected or not bound, as
- * on_error. Else as above. Since 0.1.
+ * is no stream socket, -EISCONN for one that is connected, -EINVAL for one that
+ * is not bound, as on_error. Else as above. Since 0.1.
  */
 int weir_server_listen_fd(struct weir_server *server, int fd,
     const struct weir_listen_options *options);
@@ -165,5 +169,6 @@ void weir_server_unref(struct weir_server *server);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <weir/address.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -50,6 +51,11 @@ struct weir_socket_handlers {
 	/* All that weir_socket_write() queued has been given to the kernel. */
 	void (*on_drain)(struct weir_socket *socket, void *user);
 
+	/* Nothing can be written any more (err), but it is the source of a
+	 * pipe, and what its peer had sent is passed on first. on_error and
+	 * on_close follow when that is done. */
+	void (*on_broken)(struct weir_socket *socket, int err, void *user);
+
 	/* What ends the socket; on_close comes directly after it. */
 	void (*on_error)(struct weir_socket *socket, int err, void *user);
 
@@ -66,21 +72,24 @@ struct weir_socket_options {
  * addresses are read during the call. */
 struct weir_connect_options {
 	const struct weir_address *local; /* localAddress and localPort */
-	uint16_t local_port;              /* where local is NULL */
-	int family;                       /* 4, 6; 0 either: of names */
-	uint64_t attempt_timeout_ms;      /* for one address; 0: the system's */
+	uint16_t local_port;		  /* where local is NULL */
+	int family;			  /* 4, 6; 0 either: of names */
+	uint64_t attempt_timeout_ms;	  /* for one address; 0: the system's */
 	bool no_delay;
 	bool keep_alive;
 	uint64_t keep_alive_initial_delay_ms;
+	uint64_t keep_alive_interval_ms;
+	unsigned keep_alive_count;
+	uint64_t user_timeout_ms;
 	uint64_t timeout_ms; /* as weir_socket_set_timeout() */
 };
 
 /* How a pipe passes bytes on. Zero is the default of each. */
 struct weir_pipe_options {
-	size_t buffer;   /* most bytes held in user memory; 0: 64 KiB */
-	uint64_t rate;   /* most bytes a second; 0: no limit */
-	bool keep_open;  /* the source's end does not end the destination */
-	bool no_splice;  /* never let the kernel move the bytes */
+	size_t buffer;	 /* most bytes held in user memory; 0: 64 KiB */
+	uint64_t rate;	 /* most bytes a second; 0: no limit */
+	bool keep_open;	 /* the source's end does not end the destination */
+	bool no_splice;	 /* never let the kernel move the bytes */
 	uint64_t *taken; /* grows by what was read from the source */
 	uint64_t *given; /* grows by what the destination's kernel took */
 };
@@ -243,5 +252,6 @@ void weir_socket_unref(struct weir_socket *socket);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

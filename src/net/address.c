@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/address_priv.h"
+
 #define DIGITS "0123456789"
 #define LETTERS                                                                \
 	"abcdefghijklmnopqrstuvwxyz"                                           \
@@ -490,8 +492,8 @@ check_label(const char *label, size_t length)
  * at the end is fine. A name whose last label is a number would be read as an
  * IPv4 address by some programs and as a name by others.
  */
-static const char *
-check_host(const char *host)
+const char *
+weir__host_problem(const char *host)
 {
 	const char *label = host, *problem;
 	size_t length = strlen(host), n;
@@ -548,7 +550,7 @@ parse_host(struct weir_endpoint *ret, const char *text)
 		return "a host name is at most 253 bytes long";
 	if (strcmp(ret->name, "*") == 0)
 		ret->name[0] = '\0';
-	problem = ret->name[0] == '\0' ? NULL : check_host(ret->name);
+	problem = ret->name[0] == '\0' ? NULL : weir__host_problem(ret->name);
 	return problem != NULL ? problem : parse_ports(ret, colon + 1);
 }
 

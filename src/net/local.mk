@@ -5,8 +5,8 @@ noinst_LTLIBRARIES += %D%/libnet.la
 %C%_libnet_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 %C%_libnet_la_LIBADD = $(EVENT_LIBS) $(CARES_LIBS)
 %C%_libnet_la_SOURCES = %D%/address.c %D%/connect.c %D%/error.c %D%/loop.c \
-    %D%/loop_priv.h %D%/pump.c %D%/resolve.c %D%/server.c %D%/socket.c \
-    %D%/socket_priv.h
+    %D%/loop_priv.h %D%/pump.c %D%/resolve.c %D%/server.c %D%/server_priv.h \
+    %D%/socket.c %D%/socket_priv.h %D%/stream.c %D%/tuning.c
 
 lib_LTLIBRARIES += libweir.la
 libweir_la_SOURCES =

@@ -25,9 +25,9 @@
 #include "net/server_priv.h"
 
 /* Pipes that wait in the pool; further ones are closed. */
-#define PIPES_KEPT     16
-#define PIPE_WISH      (512 * 1024)
-#define PIPE_AT_LEAST  (16 * 1024)
+#define PIPES_KEPT    16
+#define PIPE_WISH     (512 * 1024)
+#define PIPE_AT_LEAST (16 * 1024)
 
 struct weir_loop {
 	struct event_base *base;
@@ -63,7 +63,7 @@ struct weir_signal {
 static void
 arm_deferred(struct weir_loop *loop)
 {
-	static const struct timeval now = { 0, 0 };
+	static const struct timeval now = {0, 0};
 
 	/* From inside the queue the next turn is due: an event made active
 	 * here would run before the loop looks at any descriptor. */
@@ -77,7 +77,7 @@ static void
 run_tasks(evutil_socket_t fd, short what, void *user)
 {
 	struct weir_loop *loop = user;
-	struct weir__task mark = { 0 }, *task;
+	struct weir__task mark = {0}, *task;
 
 	(void)fd;
 	(void)what;
@@ -368,8 +368,8 @@ int
 weir_timer_start(struct weir_timer *timer, uint64_t ms)
 {
 	const struct timeval after = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	    .tv_sec = (time_t)(ms / 1000),
+	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
 
 	if (event_add(&timer->event, &after) == -1)
@@ -440,8 +440,8 @@ weir_signal_new(struct weir_signal **ret, struct weir_loop *loop, int signo,
 		return -ENOMEM;
 	signal->fn = fn;
 	signal->user = user;
-	if (evsignal_assign(&signal->event, loop->base, signo, on_signal,
-		signal) == -1 ||
+	if (evsignal_assign(
+		&signal->event, loop->base, signo, on_signal, signal) == -1 ||
 	    event_add(&signal->event, NULL) == -1) {
 		free(signal);
 		return -ENOMEM;

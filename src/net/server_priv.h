@@ -24,12 +24,12 @@ struct weir_server {
 	unsigned due; /* what task has to tell, DUE_... in server.c */
 	int error;
 
-	bool open;      /* between a good listen call and on_close */
+	bool open;	/* between a good listen call and on_close */
 	bool listening; /* on_listening was or is about to be called */
 	bool paused, resting, told_resting;
 	bool unref, held;
 	unsigned depth; /* handlers that run now */
-	bool doomed;    /* freed; goes when depth is 0 */
+	bool doomed;	/* freed; goes when depth is 0 */
 
 	long max_connections;
 	size_t connections;

@@ -1,0 +1,765 @@
+/*
+ * The pump: bytes that only pass through, from one socket to the next.
+ *
+ * Nothing is stored while the destination keeps up: a turn reads into the
+ * loop's one scratch buffer and writes from it at once. What the destination
+ * did not take is held with the source, at most so many bytes; then reading
+ * stops until all of it is out. A flow that fills the scratch several times in
+ * a row is a bulk flow and is lent a kernel pipe: splice moves its bytes
+ * without copying them here.
+ *
+ * A socket has one event. While its flow can take, it waits for bytes; while
+ * it is full, for room; and otherwise it watches, edge-triggered, for a reset,
+ * which would go unnoticed while nothing is read. A connection that keeps up
+ * never changes what it waits for. A turn is bounded; what is left over is
+ * still readable, and the loop comes back to it.
+ */
+#include "config.h"
+
+#include "net/socket_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/util.h>
+
+#include <weir/error.h>
+
+#define BUFFER_DEFAULT (64 * 1024)
+#define TURN_BYTES     (1024 * 1024) /* one flow, before others have a turn */
+#define TURN_READS     16
+#define BULK_AFTER     4	   /* full reads in a row */
+#define BULK_LEAST     (16 * 1024) /* bytes a turn, below it is no bulk */
+#define RATE_TICK_US   50000	   /* how often a held rate looks again */
+
+/* One pipe: what source reads goes to destination. The source's. */
+struct weir__flow {
+	struct weir_socket *source, *destination;
+	size_t buffer;
+	uint64_t *taken, *given;
+	bool keep_open, may_splice;
+	bool stopped; /* reads no more; ends once all is given */
+	bool full;    /* buffer is full: drain it before reading on */
+	bool bulk;
+	unsigned full_reads;
+
+	struct weir__pipe *pipe; /* lent while bytes flow; or NULL */
+	size_t piped;		 /* bytes in it */
+
+	/* A rate: what may be read now, and when that was counted. */
+	uint64_t rate, tokens, counted_us;
+	struct event *rate_timer;
+	bool rate_waits; /* for the timer */
+};
+
+/* ---- held bytes ---- */
+
+static size_t
+held(const struct weir_socket *s)
+{
+	return s->in != NULL ? evbuffer_get_length(s->in) : 0;
+}
+
+static int
+hold_bytes(struct weir_socket *s, const void *data, size_t length)
+{
+	if (s->in == NULL)
+		s->in = evbuffer_new();
+	if (s->in == NULL || evbuffer_add(s->in, data, length) == -1)
+		return -ENOMEM;
+	return 0;
+}
+
+static void
+let_go(struct weir_socket *s)
+{
+	if (s->in != NULL && evbuffer_get_length(s->in) == 0) {
+		evbuffer_free(s->in);
+		s->in = NULL;
+	}
+}
+
+static void
+count(uint64_t *total, size_t n)
+{
+	if (total != NULL)
+		*total += n;
+}
+
+static void
+return_pipe(struct weir__flow *f)
+{
+	if (f->pipe == NULL)
+		return;
+	weir__loop_return_pipe(f->source->loop, f->pipe, f->piped == 0);
+	f->pipe = NULL;
+	f->piped = 0;
+}
+
+/* What splice has taken becomes held bytes, for who cannot splice it on. */
+static int
+unload_pipe(struct weir__flow *f)
+{
+	unsigned char *scratch = weir__loop_scratch(f->source->loop);
+	ssize_t n;
+	int err;
+
+	while (f->piped > 0) {
+		n = read(f->pipe->read_fd, scratch, WEIR__SCRATCH);
+		if (n <= 0)
+			return n == 0 ? -EIO : -errno;
+		err = hold_bytes(f->source, scratch, (size_t)n);
+		if (err != 0)
+			return err;
+		f->piped -= (size_t)n;
+	}
+	return 0;
+}
+
+/* ---- rates ---- */
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+on_rate(evutil_socket_t fd, short what, void *user)
+{
+	struct weir__flow *f = user;
+
+	(void)fd;
+	(void)what;
+	f->rate_waits = false;
+	weir__socket_defer(f->source, WEIR__DUE_READ);
+}
+
+/* How much the rate lets through now; 0 has set a timer. A tenth of a second
+ * may come at once, so that small rates are smooth and large ones cheap. */
+static size_t
+rate_allows(struct weir__flow *f, size_t wanted)
+{
+	uint64_t now, most = f->rate / 10 > 0 ? f->rate / 10 : 1, wait_us;
+	struct timeval after;
+
+	if (f->rate == 0)
+		return wanted;
+	now = now_us();
+	if (now - f->counted_us > 1000000)
+		f->counted_us = now - 1000000;
+	if ((now - f->counted_us) * f->rate / 1000000 > 0) {
+		f->tokens += (now - f->counted_us) * f->rate / 1000000;
+		f->counted_us = now;
+	}
+	if (f->tokens > most)
+		f->tokens = most;
+	if (f->tokens > 0)
+		return f->tokens < wanted ? (size_t)f->tokens : wanted;
+	if (f->rate_timer == NULL)
+		f->rate_timer =
+		    evtimer_new(weir_loop_base(f->source->loop), on_rate, f);
+	wait_us = 1000000 / f->rate + 1;
+	if (wait_us < RATE_TICK_US)
+		wait_us = RATE_TICK_US;
+	after.tv_sec = (time_t)(wait_us / 1000000);
+	after.tv_usec = (suseconds_t)(wait_us % 1000000);
+	if (f->rate_timer == NULL || event_add(f->rate_timer, &after) == -1)
+		return wanted; /* rather too fast than stuck */
+	f->rate_waits = true;
+	return 0;
+}
+
+static void
+rate_spend(struct weir__flow *f, size_t n)
+{
+	if (f->rate > 0)
+		f->tokens -= n < f->tokens ? n : f->tokens;
+}
+
+/* ---- undoing ---- */
+
+void
+weir__pump_undo(struct weir__flow *f)
+{
+	struct weir_socket *source = f->source, *destination = f->destination;
+
+	if (f->piped > 0 && source->fd != -1)
+		(void)unload_pipe(f);
+	return_pipe(f);
+	if (f->rate_timer != NULL)
+		event_free(f->rate_timer);
+	source->from = NULL;
+	destination->to = NULL;
+	source->explicit_pause = true;
+	source->explicit_flow = false;
+	free(f);
+	weir__pump_update(source);
+	weir__pump_update(destination);
+}
+
+void
+weir__pump_drop(struct weir_socket *s)
+{
+	if (s->from != NULL) {
+		weir__pump_undo(s->from);
+		s->explicit_pause = false; /* another opening starts afresh */
+	}
+	if (s->to != NULL)
+		weir__pump_undo(s->to);
+}
+
+void
+weir__pump_stop(struct weir__flow *f)
+{
+	f->stopped = true;
+	weir__socket_defer(f->source, WEIR__DUE_READ);
+}
+
+/* ---- giving ---- */
+
+enum given {
+	GIVEN,	 /* nothing is held any more */
+	BLOCKED, /* the destination takes no more now */
+	GONE,	 /* the pipe is undone */
+};
+
+/* Bytes of our own that stand before a pipe's, a greeting say. */
+bool
+weir__pump_flush(struct weir_socket *s)
+{
+	ssize_t n;
+
+	while (s->out != NULL && evbuffer_get_length(s->out) > 0) {
+		if (!s->writable)
+			return false;
+		n = weir__socket_send_buffer(s, s->out);
+		if (n < 0) {
+			weir__socket_fail(s, (int)n);
+			return false;
+		}
+		if (n == 0)
+			return false;
+	}
+	if (s->out != NULL) {
+		evbuffer_free(s->out);
+		s->out = NULL;
+		weir__socket_drained(s);
+	}
+	return s->state == WEIR__OPEN;
+}
+
+static void
+count_given(struct weir__flow *f, size_t n)
+{
+	f->destination->bytes_written += n;
+	count(f->given, n);
+}
+
+static ssize_t
+splice_out(struct weir__flow *f)
+{
+	struct weir_socket *to = f->destination;
+	ssize_t n = splice(f->pipe->read_fd, NULL, to->fd, NULL, f->piped,
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n == -1 && errno == EAGAIN) {
+		to->writable = false;
+		return 0;
+	}
+	if (n == -1 && errno == EINVAL) { /* it takes no splice: copy */
+		f->may_splice = f->bulk = false;
+		n = unload_pipe(f);
+		return n < 0 ? n : 0;
+	}
+	if (n <= 0)
+		return n == 0 ? -EIO : -errno;
+	f->piped -= (size_t)n;
+	weir__socket_touch(to);
+	return n;
+}
+
+/* Pass on what is held. Calls handlers only when the destination fails. */
+static enum given
+give(struct weir__flow *f)
+{
+	struct weir_socket *source = f->source, *to = f->destination;
+	ssize_t n;
+
+	while (f->piped > 0 || held(source) > 0) {
+		if (to->state != WEIR__OPEN || to->out != NULL || !to->writable)
+			return BLOCKED;
+		if (to->end_asked || to->dying != 0) {
+			weir__pump_undo(f);
+			return GONE;
+		}
+		n = f->piped > 0 ? splice_out(f)
+				 : weir__socket_send_buffer(to, source->in);
+		if (n < 0) {
+			weir__socket_fail(to, (int)n);
+			return GONE;
+		}
+		count_given(f, (size_t)n);
+	}
+	let_go(source);
+	return GIVEN;
+}
+
+/* ---- taking ---- */
+
+static bool
+may_take(const struct weir__flow *f)
+{
+	const struct weir_socket *s = f->source;
+
+	return s->state == WEIR__OPEN && !s->eof && !s->explicit_pause &&
+	       !f->stopped && !f->full && !f->rate_waits && f->piped == 0;
+}
+
+/* 0 or bytes; the end and errors are noted with the socket. */
+static size_t
+read_bytes(struct weir_socket *s, unsigned char *to, size_t wanted)
+{
+	ssize_t n;
+
+	do {
+		n = s->is_socket ? recv(s->fd, to, wanted, MSG_DONTWAIT)
+				 : read(s->fd, to, wanted);
+	} while (n == -1 && errno == EINTR);
+	if (n > 0) {
+		s->bytes_read += (size_t)n;
+		weir__socket_touch(s);
+		if ((size_t)n < wanted) /* the kernel has no more now */
+			s->readable = false;
+		return (size_t)n;
+	}
+	s->readable = false;
+	if (n == 0)
+		s->eof = true;
+	else if (errno != EAGAIN && s->dying == 0)
+		s->dying = -errno;
+	return 0;
+}
+
+static size_t
+splice_in(struct weir__flow *f, size_t wanted)
+{
+	struct weir_socket *s = f->source;
+	ssize_t n;
+
+	if (f->pipe == NULL)
+		f->pipe = weir__loop_borrow_pipe(s->loop);
+	if (f->pipe == NULL) {
+		f->bulk = false; /* no pipe to be had: copy, ask again later */
+		f->full_reads = 0;
+		return 0;
+	}
+	if (wanted > f->pipe->capacity)
+		wanted = f->pipe->capacity;
+	n = splice(s->fd, NULL, f->pipe->write_fd, NULL, wanted,
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n > 0) {
+		f->piped = (size_t)n;
+		s->bytes_read += (size_t)n;
+		weir__socket_touch(s);
+		return (size_t)n;
+	}
+	if (n == -1 && errno == EINVAL) {
+		f->may_splice = f->bulk = false;
+		return 0;
+	}
+	s->readable = false;
+	if (n == 0)
+		s->eof = true;
+	else if (errno != EAGAIN && errno != EINTR && s->dying == 0)
+		s->dying = -errno;
+	else if (errno == EINTR)
+		s->readable = true;
+	return 0;
+}
+
+static void
+note_bulk(struct weir__flow *f, size_t n, size_t wanted)
+{
+	if (n < wanted || !f->may_splice) {
+		f->full_reads = 0;
+		return;
+	}
+	if (++f->full_reads >= BULK_AFTER)
+		f->bulk = true;
+}
+
+/* Read into the scratch buffer, write from it, hold what is left. The
+ * handler that listens in may undo the pipe: then the bytes are held. */
+static size_t
+copy(struct weir__flow *f, size_t wanted)
+{
+	struct weir_socket *s = f->source, *to = f->destination;
+	unsigned char *scratch = weir__loop_scratch(s->loop);
+	size_t room = f->buffer - held(s), n;
+	ssize_t sent = 0;
+
+	if (scratch == NULL) {
+		s->dying = -ENOMEM;
+		return 0;
+	}
+	if (wanted > room)
+		wanted = room;
+	if (wanted > WEIR__SCRATCH)
+		wanted = WEIR__SCRATCH;
+	n = read_bytes(s, scratch, wanted);
+	if (n == 0)
+		return 0;
+	note_bulk(f, n, wanted);
+	count(f->taken, n);
+	rate_spend(f, n);
+	if (s->handlers->on_data != NULL) {
+		weir__tell(s, on_data, , scratch, n);
+		if (s->state != WEIR__OPEN)
+			return n;
+		f = s->from;
+	}
+	if (f != NULL && f->destination == to && held(s) == 0 &&
+	    to->state == WEIR__OPEN && to->out == NULL && to->writable &&
+	    !to->end_asked && to->dying == 0)
+		sent = weir__socket_send(to, scratch, n);
+	if (sent > 0)
+		count_given(f, (size_t)sent);
+	if ((size_t)(sent > 0 ? sent : 0) < n &&
+	    hold_bytes(s, scratch + (sent > 0 ? sent : 0),
+		n - (size_t)(sent > 0 ? sent : 0)) != 0) {
+		weir_socket_destroy(s, -ENOMEM);
+		return n;
+	}
+	if (f != NULL && held(s) >= f->buffer)
+		f->full = true;
+	if (sent < 0)
+		weir__socket_fail(to, (int)sent);
+	return n;
+}
+
+static size_t
+take(struct weir__flow *f)
+{
+	size_t wanted = rate_allows(f, TURN_BYTES), n;
+
+	if (wanted == 0)
+		return 0;
+	if (f->bulk && held(f->source) == 0 &&
+	    f->destination->state == WEIR__OPEN &&
+	    f->destination->out == NULL && f->destination->writable &&
+	    f->source->handlers->on_data == NULL) {
+		n = splice_in(f, wanted);
+		if (n > 0) {
+			count(f->taken, n);
+			rate_spend(f, n);
+		}
+		if (n > 0 || !f->source->readable || f->bulk)
+			return n;
+		/* bulk was given up just now: copy */
+	}
+	return copy(f, wanted);
+}
+
+/* ---- a turn ---- */
+
+/* All was passed on and no more will come. */
+static void
+finish(struct weir__flow *f)
+{
+	struct weir_socket *source = f->source, *to = f->destination;
+	bool ended = source->eof && !f->stopped, end = !f->keep_open;
+
+	weir__pin(to);
+	weir__pump_undo(f);
+	if (ended)
+		source->explicit_pause = false;
+	if (end)
+		(void)weir_socket_end(to);
+	if (ended)
+		weir__socket_saw_end(source);
+	weir__unpin(to);
+}
+
+/* The end of a turn: pipes go back, bulk that is none is forgotten. */
+static void
+settle_turn(struct weir__flow *f, size_t moved)
+{
+	if (f->pipe != NULL && f->piped == 0)
+		return_pipe(f);
+	if (f->bulk && moved > 0 && moved < BULK_LEAST && f->rate == 0) {
+		f->bulk = false;
+		f->full_reads = 0;
+	}
+}
+
+static void
+run_flow(struct weir__flow *f)
+{
+	struct weir_socket *s = f->source;
+	size_t moved = 0;
+	int reads = 0;
+
+	weir__pin(s);
+	for (;;) {
+		enum given given = give(f);
+
+		if (given == GONE || s->from != f)
+			break;
+		if (given == GIVEN) {
+			f->full = false;
+			if (s->dying != 0 && !s->readable) {
+				weir_socket_destroy(s, s->dying);
+				break;
+			}
+			if (s->eof || f->stopped) {
+				finish(f);
+				break;
+			}
+		}
+		if (!s->readable || !may_take(f))
+			break;
+		if (moved >= TURN_BYTES || ++reads > TURN_READS) {
+			/* Still readable: the loop comes back, but not for
+			 * one that it does not wait for any more. */
+			if (s->dying != 0)
+				weir__socket_defer(s, WEIR__DUE_READ);
+			break;
+		}
+		moved += take(f);
+		if (s->from != f)
+			break;
+	}
+	if (s->from == f) {
+		settle_turn(f, moved);
+		weir__pump_update(f->destination);
+	}
+	if (s->state == WEIR__OPEN && s->from == NULL && s->dying != 0)
+		weir_socket_destroy(s, s->dying);
+	weir__pump_update(s);
+	weir__unpin(s);
+}
+
+/* No pipe: to the handler, or away, as long as the socket flows. */
+static void
+read_for_handler(struct weir_socket *s)
+{
+	unsigned char *scratch = weir__loop_scratch(s->loop);
+	int reads = 0;
+	size_t n;
+	int taken;
+
+	while (s->state == WEIR__OPEN && s->from == NULL && s->bev == NULL &&
+	       weir__socket_flowing(s) && scratch != NULL) {
+		if (held(s) > 0) {
+			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
+			let_go(s);
+			weir__tell(s, on_data, , scratch, (size_t)taken);
+			continue;
+		}
+		if (s->eof) {
+			weir__socket_saw_end(s);
+			return;
+		}
+		if (s->dying != 0 && !s->readable) {
+			weir_socket_destroy(s, s->dying);
+			return;
+		}
+		if (!s->readable)
+			return;
+		if (++reads > TURN_READS)
+			return;
+		n = read_bytes(s, scratch, WEIR__SCRATCH);
+		if (n > 0)
+			weir__tell(s, on_data, , scratch, n);
+	}
+}
+
+/*
+ * The peer may have reset a socket from which nothing is read now: the pipe
+ * is blocked, or its FIN came long ago. Only asking tells.
+ */
+static void
+look_for_reset(struct weir_socket *s)
+{
+	struct pollfd p = {.fd = s->fd};
+	int err = 0;
+	socklen_t length = sizeof(err);
+
+	if (poll(&p, 1, 0) != 1 || (p.revents & POLLERR) == 0)
+		return;
+	if (!s->is_socket)
+		err = EPIPE;
+	else if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &length) == -1)
+		err = errno;
+	weir__socket_fail(s, err != 0 ? -err : -ECONNRESET);
+}
+
+static bool
+flow_waits(const struct weir__flow *f)
+{
+	return f != NULL && (f->piped > 0 || held(f->source) > 0);
+}
+
+void
+weir__pump_run(struct weir_socket *s)
+{
+	weir__pin(s);
+	if (s->state == WEIR__OPEN && s->out != NULL)
+		(void)weir__pump_flush(s);
+	if (s->state == WEIR__OPEN && s->from != NULL)
+		run_flow(s->from);
+	else if (s->state == WEIR__OPEN && s->pollable)
+		read_for_handler(s);
+	if (s->state == WEIR__OPEN && s->to != s->from && flow_waits(s->to)) {
+		s->to->source->readable = true; /* perhaps: saves a turn */
+		run_flow(s->to);
+	}
+	if (s->state == WEIR__OPEN && s->from == NULL && s->dying != 0)
+		weir_socket_destroy(s, s->dying);
+	weir__pump_update(s);
+	weir__unpin(s);
+}
+
+/* ---- the event ---- */
+
+static void
+on_event(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)fd;
+	weir__pin(s);
+	if (s->state == WEIR__CONNECTING) {
+		weir__connect_event(s);
+	} else if (s->interest == WEIR__WATCH) {
+		look_for_reset(s);
+	} else {
+		s->readable = (what & EV_READ) != 0;
+		if (what & EV_WRITE)
+			s->writable = true;
+		weir__pump_run(s);
+	}
+	weir__unpin(s);
+}
+
+static unsigned
+interest(const struct weir_socket *s)
+{
+	unsigned want = 0;
+
+	if (s->state == WEIR__CONNECTING)
+		return WEIR__WRITE;
+	if (s->from != NULL ? may_take(s->from) && s->dying == 0
+			    : weir__socket_flowing(s) && !s->eof)
+		want |= WEIR__READ;
+	if (!s->writable && (s->out != NULL || flow_waits(s->to)))
+		want |= WEIR__WRITE;
+	return want != 0 ? want : WEIR__WATCH;
+}
+
+void
+weir__pump_update(struct weir_socket *s)
+{
+	unsigned want;
+	short events = EV_PERSIST;
+
+	if (s->fd == -1 || s->bev != NULL || !s->pollable ||
+	    (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING))
+		return;
+	want = interest(s);
+	if (want == s->interest)
+		return;
+	if (s->interest != 0)
+		(void)event_del(&s->event);
+	if (want & WEIR__READ)
+		events |= EV_READ;
+	if (want & WEIR__WRITE)
+		events |= EV_WRITE;
+	if (want == WEIR__WATCH)
+		events |= EV_WRITE | EV_ET;
+	s->interest = want;
+	if (event_assign(&s->event, weir_loop_base(s->loop), s->fd, events,
+		on_event, s) == -1 ||
+	    event_add(&s->event, NULL) == -1) {
+		s->interest = 0;
+		weir_socket_destroy(s, -ENOMEM);
+	}
+}
+
+void
+weir__pump_leave(struct weir_socket *s)
+{
+	if (s->interest != 0)
+		(void)event_del(&s->event);
+	s->interest = 0;
+	s->readable = false;
+}
+
+/* ---- verbs ---- */
+
+static int
+check_pipe(const struct weir_socket *source, const struct weir_socket *to)
+{
+	if (source == NULL || to == NULL || source->doomed || to->doomed)
+		return -EINVAL;
+	if (source->from != NULL || to->to != NULL)
+		return WEIR_E_ALREADY_PIPED;
+	if (source->state == WEIR__CLOSING || to->state == WEIR__CLOSING)
+		return WEIR_E_SOCKET_CLOSED;
+	if (source->state == WEIR__OPEN && source->rd_ended)
+		return WEIR_E_SOCKET_CLOSED;
+	return 0;
+}
+
+int
+weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
+    const struct weir_pipe_options *options)
+{
+	static const struct weir_pipe_options none = {0};
+	const struct weir_pipe_options *o = options != NULL ? options : &none;
+	struct weir__flow *f;
+	int err = check_pipe(source, destination);
+
+	if (err != 0)
+		return err;
+	f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return -ENOMEM;
+	f->source = source;
+	f->destination = destination;
+	f->buffer = o->buffer > 0 ? o->buffer : BUFFER_DEFAULT;
+	f->rate = o->rate;
+	f->counted_us = o->rate > 0 ? now_us() : 0;
+	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
+	f->keep_open = o->keep_open;
+	f->may_splice = !o->no_splice;
+	f->taken = o->taken;
+	f->given = o->given;
+	f->full = held(source) >= f->buffer;
+	source->from = f;
+	destination->to = f;
+	source->explicit_pause = false;
+	weir__socket_settle(source);
+	weir__socket_settle(destination);
+	weir__socket_defer(source, WEIR__DUE_READ);
+	return 0;
+}
+
+int
+weir_socket_unpipe(struct weir_socket *source)
+{
+	if (source == NULL)
+		return -EINVAL;
+	if (source->from == NULL)
+		return WEIR_E_NOT_PIPED;
+	weir__pump_undo(source->from);
+	return 0;
+}

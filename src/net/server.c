@@ -1,0 +1,739 @@
+/*
+ * The server: bind, listen, accept; and its life: not open, open, closing
+ * until its last connection has ended, not open again.
+ *
+ * When accept has no descriptor left, the listening socket stays readable and
+ * a loop that asked again would spin. The server rests instead: it is woken
+ * when a connection of its loop ends, and looks by itself from time to time.
+ */
+#include "config.h"
+
+#include "net/server_priv.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/loop.h>
+
+#include "net/socket_priv.h"
+
+#define ACCEPT_BATCH 64 /* a turn of the loop */
+#define REST_MS	     250
+
+enum {
+	DUE_LISTENING = 1 << 0,
+	DUE_ERROR = 1 << 1,
+	DUE_WAKE = 1 << 2,
+	DUE_CLOSE = 1 << 3,
+};
+
+static const struct weir_server_handlers silent = {0};
+
+#define tell(server, handler, ...)                                             \
+	do {                                                                   \
+		if ((server)->handlers->handler != NULL)                       \
+			(server)->handlers->handler(                           \
+			    (server)__VA_ARGS__, (server)->user);              \
+	} while (0)
+
+static void
+unpin(struct weir_server *server)
+{
+	if (--server->depth == 0 && server->doomed)
+		free(server);
+}
+
+static void
+hold(struct weir_server *server, bool on)
+{
+	on = on && !server->unref;
+	if (on == server->held)
+		return;
+	server->held = on;
+	if (on)
+		weir__loop_hold(server->loop);
+	else
+		weir__loop_release(server->loop);
+}
+
+static void
+defer(struct weir_server *server, unsigned due)
+{
+	server->due |= due;
+	weir__loop_defer(server->loop, &server->task);
+}
+
+/* ---- accepting ---- */
+
+/* Wait for connections, or do not. */
+static void
+update(struct weir_server *server)
+{
+	bool want = server->listening && !server->paused && !server->resting &&
+		    server->fd != -1;
+
+	if (server->fd == -1)
+		return;
+	if (want)
+		(void)event_add(&server->event, NULL);
+	else
+		(void)event_del(&server->event);
+}
+
+static void
+rest(struct weir_server *server, int err)
+{
+	static const struct timeval while_resting = {
+	    .tv_usec = REST_MS * 1000,
+	};
+
+	if (!server->resting) {
+		server->resting = true;
+		weir__loop_rest(server->loop, server);
+	}
+	(void)event_add(&server->retry, &while_resting);
+	update(server);
+	if (!server->told_resting) {
+		server->told_resting = true;
+		tell(server, on_resting, , err);
+	}
+}
+
+static void
+stop_resting(struct weir_server *server)
+{
+	if (!server->resting)
+		return;
+	server->resting = false;
+	weir__loop_unrest(server->loop, server);
+	(void)event_del(&server->retry);
+	update(server);
+}
+
+void
+weir__server_wake(struct weir_server *server)
+{
+	stop_resting(server);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *user)
+{
+	(void)fd;
+	(void)what;
+	stop_resting(user);
+}
+
+static void
+drop(struct weir_server *server, int fd)
+{
+	struct weir_address local = {0}, remote = {0};
+
+	local.length = remote.length = sizeof(local.u);
+	if (getsockname(fd, &local.u.sa, &local.length) == -1)
+		local.length = 0;
+	if (getpeername(fd, &remote.u.sa, &remote.length) == -1)
+		remote.length = 0;
+	(void)close(fd);
+	tell(server, on_drop, , &local, &remote);
+}
+
+static int
+hand_over(struct weir_server *server, int fd)
+{
+	struct weir_socket *socket;
+	int err;
+
+	if (server->max_connections >= 0 &&
+	    server->connections >= (size_t)server->max_connections) {
+		drop(server, fd);
+		return 0;
+	}
+	err = weir__socket_accepted(&socket, server, fd);
+	if (err != 0) {
+		(void)close(fd);
+		return err;
+	}
+	server->connections++;
+	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
+	weir__pin(socket);
+	server->handlers->on_connection(server, socket, server->user);
+	weir__socket_settle(socket);
+	weir__unpin(socket);
+	return 0;
+}
+
+/* What accept says of the server itself, not of one connection. */
+static bool
+is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOBUFS;
+}
+
+static bool
+is_broken(int err)
+{
+	return err == -EBADF || err == -EINVAL || err == -ENOTSOCK ||
+	       err == -EOPNOTSUPP;
+}
+
+static void fail(struct weir_server *server, int err);
+
+static void
+accepting_again(struct weir_server *server)
+{
+	if (!server->told_resting)
+		return;
+	server->told_resting = false;
+	tell(server, on_accepting);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_server *server = user;
+	int i, err = 0, new;
+
+	(void)what;
+	server->depth++;
+	for (i = 0; i < ACCEPT_BATCH && server->fd == fd && !server->paused;
+	     i++) {
+		new = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		err = new == -1 ? -errno : hand_over(server, new);
+		if (err == -EAGAIN || is_shortage(err) || is_broken(err))
+			break;
+		/* Anything else is one connection's bad luck. */
+	}
+	if (server->fd == fd && is_shortage(err))
+		rest(server, err);
+	else if (server->fd == fd && is_broken(err))
+		fail(server, err);
+	else if (server->fd == fd && err == -EAGAIN)
+		accepting_again(server);
+	unpin(server);
+}
+
+void
+weir_server_pause(struct weir_server *server)
+{
+	server->paused = true;
+	update(server);
+}
+
+void
+weir_server_resume(struct weir_server *server)
+{
+	server->paused = false;
+	update(server);
+}
+
+/* ---- closing ---- */
+
+/* Our own socket file, and no other that has come in its place. */
+static void
+remove_path(struct weir_server *server)
+{
+	struct stat st;
+
+	if (server->path[0] == '\0')
+		return;
+	if (lstat(server->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    st.st_dev == server->path_device && st.st_ino == server->path_inode)
+		(void)unlink(server->path);
+	server->path[0] = '\0';
+}
+
+static void
+shut(struct weir_server *server)
+{
+	stop_resting(server);
+	server->told_resting = false;
+	server->listening = false;
+	if (server->fd == -1)
+		return;
+	(void)event_del(&server->event);
+	remove_path(server);
+	(void)close(server->fd);
+	server->fd = -1;
+	weir__loop_fd_closed(server->loop);
+}
+
+static void
+fail(struct weir_server *server, int err)
+{
+	shut(server);
+	server->error = err;
+	server->due &= ~(unsigned)DUE_LISTENING;
+	defer(server, DUE_ERROR | DUE_CLOSE);
+}
+
+static void
+tell_closed(struct weir_server *server)
+{
+	if (!server->open || server->fd != -1 || server->connections > 0)
+		return;
+	server->open = false;
+	hold(server, false);
+	tell(server, on_close);
+}
+
+static void
+run_task(struct weir__task *task)
+{
+	struct weir_server *server =
+	    weir__container_of(task, struct weir_server, task);
+	unsigned due = server->due;
+
+	server->due = 0;
+	server->depth++;
+	if (due & DUE_LISTENING && server->fd != -1) {
+		server->listening = true;
+		tell(server, on_listening);
+		update(server);
+	}
+	if (due & DUE_ERROR)
+		tell(server, on_error, , server->error);
+	if (due & DUE_CLOSE)
+		tell_closed(server);
+	unpin(server);
+}
+
+void
+weir__server_socket_closed(
+    struct weir_server *server, struct weir_socket *socket)
+{
+	TAILQ_REMOVE(&server->sockets, socket, server_next);
+	server->connections--;
+	if (server->open && server->fd == -1 && server->connections == 0)
+		defer(server, DUE_CLOSE);
+}
+
+int
+weir_server_close(struct weir_server *server)
+{
+	if (server == NULL)
+		return -EINVAL;
+	if (server->fd == -1)
+		return WEIR_E_SERVER_NOT_RUNNING;
+	shut(server);
+	server->due &= ~(unsigned)DUE_LISTENING;
+	defer(server, DUE_CLOSE);
+	return 0;
+}
+
+void
+weir_server_free(struct weir_server *server)
+{
+	struct weir_socket *socket;
+
+	if (server == NULL || server->doomed)
+		return;
+	server->depth++;
+	server->doomed = true;
+	server->handlers = &silent;
+	shut(server);
+	weir__loop_undefer(server->loop, &server->task);
+	hold(server, false);
+	while ((socket = TAILQ_FIRST(&server->sockets)) != NULL) {
+		TAILQ_REMOVE(&server->sockets, socket, server_next);
+		socket->server = NULL;
+	}
+	unpin(server);
+}
+
+int
+weir_server_new(struct weir_server **ret, struct weir_loop *loop,
+    const struct weir_server_options *options,
+    const struct weir_server_handlers *handlers, void *user)
+{
+	struct weir_server *server;
+
+	if (ret == NULL || loop == NULL || handlers == NULL ||
+	    handlers->on_connection == NULL)
+		return -EINVAL;
+	server = calloc(1, sizeof(*server));
+	if (server == NULL)
+		return -ENOMEM;
+	server->loop = loop;
+	server->handlers = handlers;
+	server->user = user;
+	if (options != NULL)
+		server->options = *options;
+	server->fd = -1;
+	server->task.fn = run_task;
+	server->max_connections = -1;
+	TAILQ_INIT(&server->sockets);
+	(void)evtimer_assign(
+	    &server->retry, weir_loop_base(loop), on_retry, server);
+	*ret = server;
+	return 0;
+}
+
+/* ---- listening ---- */
+
+static int
+set_flag(int fd, int level, int name, bool on)
+{
+	int value = 1;
+
+	if (on && setsockopt(fd, level, name, &value, sizeof(value)) == -1)
+		return -errno;
+	return 0;
+}
+
+static int
+set_number(int fd, int level, int name, int value)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)) == -1)
+		return -errno;
+	return 0;
+}
+
+/* What connections inherit is set once, on the listening socket. */
+static void
+tune(const struct weir_server *server, int fd)
+{
+	const struct weir_server_options *s = &server->options;
+	const struct weir__tuning tuning = {
+	    .no_delay_set = s->no_delay,
+	    .no_delay = s->no_delay,
+	    .keep_alive_set = s->keep_alive,
+	    .keep_alive = s->keep_alive,
+	    .initial_delay_ms = s->keep_alive_initial_delay_ms,
+	    .interval_ms = s->keep_alive_interval_ms,
+	    .count = s->keep_alive_count,
+	    .user_timeout_ms = s->user_timeout_ms,
+	};
+
+	weir__tuning_apply(fd, &tuning);
+}
+
+static int
+set_options(const struct weir_server *server, int fd, int family,
+    const struct weir_listen_options *o)
+{
+	bool six = family == AF_INET6;
+	int err = 0, queue = o->backlog > 0 ? o->backlog : WEIR_BACKLOG;
+
+	if (family == AF_UNIX)
+		return 0;
+	tune(server, fd);
+	err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
+	if (err == 0 && six)
+		err = set_number(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->ipv6_only);
+	if (err == 0)
+		err = set_flag(fd, SOL_SOCKET, SO_REUSEPORT, o->reuse_port);
+	if (err == 0)
+		err = set_flag(fd, six ? IPPROTO_IPV6 : IPPROTO_IP,
+		    six ? IPV6_TRANSPARENT : IP_TRANSPARENT, o->transparent);
+	if (err == 0)
+		err = set_flag(fd, six ? IPPROTO_IPV6 : IPPROTO_IP,
+		    six ? IPV6_FREEBIND : IP_FREEBIND, o->freebind);
+	if (err == 0 && o->fast_open)
+		err = set_number(fd, IPPROTO_TCP, TCP_FASTOPEN, queue);
+	if (err == 0)
+		err = set_flag(
+		    fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->defer_accept);
+	if (err == 0 && o->mark != 0)
+		err = set_number(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
+	if (err == 0 && o->interface != NULL &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->interface,
+		(socklen_t)strlen(o->interface)) == -1)
+		err = -errno;
+	return err;
+}
+
+/*
+ * Whether somebody answers on a socket file. One that nobody does refuses;
+ * one whose queue is full says EAGAIN, and is very much alive.
+ */
+static int
+remove_stale(const struct weir_address *address)
+{
+	struct stat st;
+	int fd, r;
+
+	if (lstat(address->u.un.sun_path, &st) == -1)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return WEIR_E_NOT_A_SOCKET_FILE;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -errno;
+	r = connect(fd, &address->u.sa, address->length) == -1 ? errno : 0;
+	(void)close(fd);
+	if (r != ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(address->u.un.sun_path) == -1 ? -errno : 0;
+}
+
+static bool
+is_path(const struct weir_address *address)
+{
+	return address->u.sa.sa_family == AF_UNIX &&
+	       address->u.un.sun_path[0] != '\0';
+}
+
+static int
+bind_address(int fd, const struct weir_address *address,
+    const struct weir_listen_options *o)
+{
+	int err;
+
+	if (bind(fd, &address->u.sa, address->length) == 0)
+		return 0;
+	err = -errno;
+	if (err != -EADDRINUSE || !o->replace_stale || !is_path(address))
+		return err;
+	err = remove_stale(address);
+	if (err != 0)
+		return err;
+	return bind(fd, &address->u.sa, address->length) == 0 ? 0 : -errno;
+}
+
+/* Who may connect is settled before anyone can: the socket is bound but does
+ * not listen yet, and refuses. */
+static int
+claim_path(struct weir_server *server, const struct weir_address *address,
+    const struct weir_listen_options *o)
+{
+	const char *path = address->u.un.sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return -errno;
+	memcpy(server->path, path, sizeof(server->path));
+	server->path[sizeof(server->path) - 1] = '\0';
+	server->path_device = st.st_dev;
+	server->path_inode = st.st_ino;
+	if ((o->set_uid || o->set_gid) &&
+	    lchown(path, o->set_uid ? o->uid : (uid_t)-1,
+		o->set_gid ? o->gid : (gid_t)-1) == -1)
+		return -errno;
+	if (o->set_mode && chmod(path, o->mode) == -1)
+		return -errno;
+	return 0;
+}
+
+static int
+begin(struct weir_server *server, int fd, const struct weir_listen_options *o)
+{
+	if (listen(fd, o->backlog > 0 ? o->backlog : WEIR_BACKLOG) == -1)
+		return -errno;
+	server->fd = fd;
+	if (event_assign(&server->event, weir_loop_base(server->loop), fd,
+		EV_READ | EV_PERSIST, on_readable, server) == -1) {
+		server->fd = -1;
+		return -ENOMEM;
+	}
+	defer(server, DUE_LISTENING);
+	return 0;
+}
+
+static int
+open_address(struct weir_server *server, const struct weir_address *address,
+    const struct weir_listen_options *o)
+{
+	int family = address->u.sa.sa_family, err;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return -errno;
+	err = set_options(server, fd, family, o);
+	if (err == 0)
+		err = bind_address(fd, address, o);
+	if (err == 0 && is_path(address))
+		err = claim_path(server, address, o);
+	if (err == 0)
+		err = begin(server, fd, o);
+	if (err != 0) {
+		remove_path(server);
+		(void)close(fd);
+	}
+	return err;
+}
+
+/* What every listen call begins with. */
+static int
+prepare(struct weir_server *server)
+{
+	if (server == NULL || server->doomed)
+		return -EINVAL;
+	if (server->open)
+		return WEIR_E_SERVER_ALREADY_LISTEN;
+	return 0;
+}
+
+static void
+opened(struct weir_server *server, int err)
+{
+	server->open = true;
+	hold(server, true);
+	if (err != 0)
+		fail(server, err);
+}
+
+static const struct weir_listen_options defaults = {0};
+
+int
+weir_server_listen(struct weir_server *server,
+    const struct weir_address *address,
+    const struct weir_listen_options *options)
+{
+	int err = prepare(server);
+
+	if (err != 0)
+		return err;
+	if (address == NULL || address->length == 0)
+		return -EINVAL;
+	opened(server, open_address(server, address,
+			   options != NULL ? options : &defaults));
+	return 0;
+}
+
+int
+weir_server_listen_any(struct weir_server *server, uint16_t port,
+    const struct weir_listen_options *options)
+{
+	const struct weir_listen_options *o =
+	    options != NULL ? options : &defaults;
+	struct weir_address any;
+	int err = prepare(server);
+
+	if (err != 0)
+		return err;
+	(void)weir_address_set_ip(&any, "::", port);
+	err = open_address(server, &any, o);
+	if ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) && !o->ipv6_only) {
+		(void)weir_address_set_ip(&any, "0.0.0.0", port);
+		err = open_address(server, &any, o);
+	}
+	opened(server, err);
+	return 0;
+}
+
+/* An inherited descriptor: a stream socket, bound, not connected. */
+static int
+check_fd(int fd, struct weir_address *bound)
+{
+	struct sockaddr_storage peer;
+	socklen_t length;
+	int type;
+
+	length = sizeof(type);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1)
+		return errno == ENOTSOCK ? WEIR_E_NOT_A_STREAM : -errno;
+	if (type != SOCK_STREAM)
+		return WEIR_E_NOT_A_STREAM;
+	length = sizeof(peer);
+	if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
+		return -EISCONN;
+	bound->length = sizeof(bound->u);
+	if (getsockname(fd, &bound->u.sa, &bound->length) == -1)
+		return -errno;
+	if (bound->u.sa.sa_family == AF_INET && bound->u.in.sin_port == 0)
+		return -EINVAL;
+	if (bound->u.sa.sa_family == AF_INET6 && bound->u.in6.sin6_port == 0)
+		return -EINVAL;
+	if (bound->length <= offsetof(struct sockaddr_un, sun_path) &&
+	    bound->u.sa.sa_family == AF_UNIX)
+		return -EINVAL;
+	return 0;
+}
+
+static int
+open_fd(struct weir_server *server, int fd, const struct weir_listen_options *o)
+{
+	struct weir_address bound;
+	int flags = fcntl(fd, F_GETFL), err;
+
+	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+		return -errno;
+	err = check_fd(fd, &bound);
+	if (err != 0)
+		return err;
+	/* Its options are its maker's; what connections inherit is ours. */
+	if (bound.u.sa.sa_family != AF_UNIX)
+		tune(server, fd);
+	return begin(server, fd, o);
+}
+
+int
+weir_server_listen_fd(struct weir_server *server, int fd,
+    const struct weir_listen_options *options)
+{
+	int err = prepare(server);
+
+	if (err != 0)
+		return err;
+	if (fd < 0)
+		return -EINVAL;
+	err = open_fd(server, fd, options != NULL ? options : &defaults);
+	if (err != 0 && err != -EBADF)
+		(void)close(fd);
+	opened(server, err);
+	return 0;
+}
+
+/* ---- questions ---- */
+
+bool
+weir_server_listening(const struct weir_server *server)
+{
+	return server->listening;
+}
+
+int
+weir_server_address(const struct weir_server *server, struct weir_address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (!server->listening)
+		return WEIR_E_SERVER_NOT_RUNNING;
+	ret->length = sizeof(ret->u);
+	if (getsockname(server->fd, &ret->u.sa, &ret->length) == -1) {
+		ret->length = 0;
+		return -errno;
+	}
+	return 0;
+}
+
+int
+weir_server_fd(const struct weir_server *server)
+{
+	return server->fd;
+}
+
+size_t
+weir_server_connections(const struct weir_server *server)
+{
+	return server->connections;
+}
+
+void
+weir_server_set_max_connections(struct weir_server *server, long max)
+{
+	server->max_connections = max;
+}
+
+void
+weir_server_ref(struct weir_server *server)
+{
+	server->unref = false;
+	hold(server, server->open);
+}
+
+void
+weir_server_unref(struct weir_server *server)
+{
+	server->unref = true;
+	hold(server, false);
+}

@@ -1,0 +1,854 @@
+/*
+ * The socket's verbs and its life: idle, connecting, open, closing, idle
+ * again. Nothing here calls a handler from inside a verb: verbs change state
+ * and leave word with the socket's task, which tells the owner from the loop.
+ *
+ * Any handler may free the socket. Code that calls handlers therefore pins
+ * it; a freed socket has handlers that do nothing, and its memory goes with
+ * the last pin.
+ */
+#include "config.h"
+
+#include "net/socket_priv.h"
+
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/bufferevent.h>
+
+#include <weir/error.h>
+
+#include "net/server_priv.h"
+
+static const struct weir_socket_handlers silent = {0};
+
+/* ---- memory ---- */
+
+static void
+reap(struct weir_socket *s)
+{
+	free(s->tuning);
+	free(s);
+}
+
+void
+weir__unpin(struct weir_socket *s)
+{
+	if (--s->pins == 0 && s->doomed)
+		reap(s);
+}
+
+static void
+hold(struct weir_socket *s, bool on)
+{
+	on = on && !s->unref;
+	if (on == s->held)
+		return;
+	s->held = on;
+	if (on)
+		weir__loop_hold(s->loop);
+	else
+		weir__loop_release(s->loop);
+}
+
+static void
+free_buffer(struct evbuffer **buffer)
+{
+	if (*buffer != NULL)
+		evbuffer_free(*buffer);
+	*buffer = NULL;
+}
+
+static void
+free_idle(struct weir_socket *s)
+{
+	if (s->idle == NULL)
+		return;
+	(void)event_del(&s->idle->event);
+	free(s->idle);
+	s->idle = NULL;
+}
+
+/* No more I/O: the descriptor and all that served it go. */
+static void
+shut(struct weir_socket *s)
+{
+	weir__connect_free(s);
+	weir__pump_drop(s);
+	weir__stream_leave(s);
+	weir__pump_leave(s);
+	free_buffer(&s->in);
+	free_buffer(&s->out);
+	free_idle(s);
+	if (s->fd != -1) {
+		(void)close(s->fd);
+		s->fd = -1;
+		weir__loop_fd_closed(s->loop);
+	}
+	s->due = 0;
+	s->dying = 0;
+}
+
+static void
+leave_server(struct weir_socket *s)
+{
+	struct weir_server *server = s->server;
+
+	s->server = NULL;
+	if (server != NULL)
+		weir__server_socket_closed(server, s);
+}
+
+/* ---- the task ---- */
+
+static void
+tell_closed(struct weir_socket *s)
+{
+	int err = s->error;
+
+	if (err != 0)
+		weir__tell(s, on_error, , err);
+	if (s->doomed)
+		return;
+	s->state = WEIR__IDLE;
+	leave_server(s);
+	hold(s, false);
+	weir__tell(s, on_close, , err);
+}
+
+static void
+tell_opened(struct weir_socket *s)
+{
+	weir__tell(s, on_connect);
+	if (s->state == WEIR__OPEN)
+		weir__tell(s, on_ready);
+}
+
+static bool
+take_due(struct weir_socket *s, unsigned due)
+{
+	bool was = (s->due & due) != 0;
+
+	s->due &= ~due;
+	return was;
+}
+
+static void
+run_task(struct weir__task *task)
+{
+	struct weir_socket *s =
+	    weir__container_of(task, struct weir_socket, task);
+
+	weir__pin(s);
+	if (take_due(s, WEIR__DUE_CONNECT))
+		weir__connect_next(s);
+	if (take_due(s, WEIR__DUE_OPENED))
+		tell_opened(s);
+	if (take_due(s, WEIR__DUE_DRAIN))
+		weir__tell(s, on_drain);
+	if (take_due(s, WEIR__DUE_BROKEN))
+		weir__tell(s, on_broken, , s->dying);
+	if (take_due(s, WEIR__DUE_READ)) {
+		s->readable = true; /* perhaps: a read will tell */
+		if (s->bev != NULL)
+			weir__stream_read(s);
+		else
+			weir__pump_run(s);
+	}
+	/* Whoever asked for the close did so before this turn or in it; it is
+	 * last in any case. */
+	if (take_due(s, WEIR__DUE_CLOSE))
+		tell_closed(s);
+	weir__unpin(s);
+}
+
+void
+weir__socket_defer(struct weir_socket *s, unsigned due)
+{
+	s->due |= due;
+	weir__loop_defer(s->loop, &s->task);
+}
+
+/* ---- new and free ---- */
+
+int
+weir_socket_new(struct weir_socket **ret, struct weir_loop *loop,
+    const struct weir_socket_options *options,
+    const struct weir_socket_handlers *handlers, void *user)
+{
+	struct weir_socket *s;
+
+	if (ret == NULL || loop == NULL)
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->loop = loop;
+	s->handlers = handlers != NULL ? handlers : &silent;
+	s->user = user;
+	s->fd = -1;
+	s->task.fn = run_task;
+	s->allow_half_open = options != NULL && options->allow_half_open;
+	*ret = s;
+	return 0;
+}
+
+void
+weir_socket_free(struct weir_socket *s)
+{
+	if (s == NULL || s->doomed)
+		return;
+	weir__pin(s);
+	s->doomed = true;
+	s->handlers = &silent;
+	weir__loop_undefer(s->loop, &s->task);
+	shut(s);
+	s->state = WEIR__IDLE;
+	leave_server(s);
+	hold(s, false);
+	weir__unpin(s);
+}
+
+void
+weir_socket_set_handlers(struct weir_socket *s,
+    const struct weir_socket_handlers *handlers, void *user)
+{
+	if (s->doomed)
+		return;
+	s->handlers = handlers != NULL ? handlers : &silent;
+	s->user = user;
+	weir__socket_settle(s);
+}
+
+/* ---- opening ---- */
+
+/* A fresh opening forgets the one before it. */
+static void
+forget(struct weir_socket *s)
+{
+	s->eof = s->rd_ended = false;
+	s->end_asked = s->fin_sent = s->soon = false;
+	s->readable = s->writable = false;
+	s->error = s->dying = 0;
+	s->bytes_read = 0;
+	s->bytes_written = weir__socket_queued(s);
+	s->active_ms = weir_loop_now_ms(s->loop);
+}
+
+void
+weir__socket_connecting(struct weir_socket *s)
+{
+	forget(s);
+	s->state = WEIR__CONNECTING;
+	hold(s, true);
+}
+
+/* Stream sockets, pipes and what can be written to by name. 0 or an error. */
+static int
+classify(int fd, bool *is_socket, bool *pollable)
+{
+	struct stat st;
+	int type;
+	socklen_t length = sizeof(type);
+
+	if (fstat(fd, &st) == -1)
+		return -errno;
+	*is_socket = S_ISSOCK(st.st_mode);
+	*pollable = *is_socket || S_ISFIFO(st.st_mode);
+	if (*is_socket) {
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1)
+			return -errno;
+		return type == SOCK_STREAM ? 0 : WEIR_E_NOT_A_STREAM;
+	}
+	if (S_ISCHR(st.st_mode)) { /* a terminal can be waited for */
+		*pollable = isatty(fd) == 1;
+		return 0;
+	}
+	return S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode)
+		   ? 0
+		   : WEIR_E_NOT_A_STREAM;
+}
+
+static int
+set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1)
+		return -errno;
+	if ((flags & O_NONBLOCK) == 0 &&
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return -errno;
+	return 0;
+}
+
+int
+weir__socket_opened(struct weir_socket *s, int fd)
+{
+	s->fd = fd;
+	s->state = WEIR__OPEN;
+	s->active_ms = weir_loop_now_ms(s->loop);
+	hold(s, true);
+	return 0;
+}
+
+int
+weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
+{
+	bool is_socket, pollable;
+	int err;
+
+	if (s == NULL || s->doomed)
+		return -EINVAL;
+	if (s->state != WEIR__IDLE)
+		return WEIR_E_SOCKET_CONNECTED;
+	if (fd < 0)
+		return -EBADF;
+	err = classify(fd, &is_socket, &pollable);
+	if (err == 0 && !pollable && readable)
+		err = WEIR_E_NOT_A_STREAM;
+	if (err == 0 && pollable)
+		err = set_nonblocking(fd);
+	if (err != 0)
+		return err;
+	forget(s);
+	s->is_socket = is_socket;
+	s->pollable = pollable;
+	s->eof = s->rd_ended = !readable;
+	s->end_asked = s->fin_sent = !writable;
+	s->writable = true;
+	if (s->tuning != NULL && is_socket)
+		weir__tuning_apply(fd, s->tuning);
+	(void)weir__socket_opened(s, fd);
+	weir__socket_settle(s);
+	if (s->out != NULL)
+		weir__socket_defer(s, WEIR__DUE_READ);
+	return 0;
+}
+
+int
+weir__socket_accepted(
+    struct weir_socket **ret, struct weir_server *server, int fd)
+{
+	const struct weir_socket_options options = {
+	    .allow_half_open = server->options.allow_half_open,
+	};
+	struct weir_socket *s;
+	int err = weir_socket_new(&s, server->loop, &options, NULL, NULL);
+
+	if (err != 0)
+		return err;
+	s->is_socket = s->pollable = true;
+	s->writable = true;
+	s->explicit_pause = server->options.pause_on_connect;
+	s->server = server;
+	(void)weir__socket_opened(s, fd);
+	*ret = s;
+	return 0;
+}
+
+/*
+ * Take the lane that fits: handlers get their bytes by a bufferevent, all else
+ * is the pump's. A lane that cannot be entered ends the socket.
+ */
+void
+weir__socket_settle(struct weir_socket *s)
+{
+	bool stream;
+	int err = 0;
+
+	if (s->state != WEIR__OPEN || !s->pollable)
+		return;
+	stream = s->handlers->on_data != NULL && s->from == NULL &&
+		 s->to == NULL && !s->rd_ended && s->dying == 0;
+	if (stream && s->bev == NULL) {
+		weir__pump_leave(s);
+		err = weir__stream_enter(s);
+	} else if (!stream && s->bev != NULL &&
+		   (s->from != NULL || s->to != NULL)) {
+		weir__stream_leave(s);
+	}
+	if (err != 0)
+		weir_socket_destroy(s, err);
+	else if (s->bev != NULL)
+		weir__stream_update(s);
+	else
+		weir__pump_update(s);
+}
+
+/* ---- writing ---- */
+
+ssize_t
+weir__socket_send(struct weir_socket *s, const void *data, size_t length)
+{
+	ssize_t n;
+
+	do {
+		n = s->is_socket
+			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
+			: write(s->fd, data, length);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1) {
+		if (errno != EAGAIN)
+			return -errno;
+		n = 0;
+	}
+	if ((size_t)n < length && s->pollable)
+		s->writable = false;
+	if (n > 0)
+		weir__socket_touch(s);
+	return n;
+}
+
+ssize_t
+weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
+{
+	struct evbuffer_iovec part[16];
+	struct msghdr message = {.msg_iov = (struct iovec *)part};
+	size_t wanted = 0;
+	ssize_t n;
+	int i, parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
+
+	if (parts > 16)
+		parts = 16;
+	for (i = 0; i < parts; i++)
+		wanted += part[i].iov_len;
+	message.msg_iovlen = (size_t)parts;
+	do {
+		n = s->is_socket
+			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
+			: writev(s->fd, message.msg_iov, parts);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1) {
+		if (errno != EAGAIN)
+			return -errno;
+		n = 0;
+	}
+	if ((size_t)n < wanted && s->pollable)
+		s->writable = false;
+	if (n > 0) {
+		(void)evbuffer_drain(data, (size_t)n);
+		weir__socket_touch(s);
+	}
+	return n;
+}
+
+size_t
+weir__socket_queued(const struct weir_socket *s)
+{
+	size_t n = s->out != NULL ? evbuffer_get_length(s->out) : 0;
+
+	if (s->bev != NULL)
+		n += evbuffer_get_length(bufferevent_get_output(s->bev));
+	return n;
+}
+
+static int
+queue(struct weir_socket *s, const void *data, size_t length)
+{
+	if (s->bev != NULL)
+		return bufferevent_write(s->bev, data, length) == 0 ? 0
+								    : -ENOMEM;
+	if (s->out == NULL)
+		s->out = evbuffer_new();
+	if (s->out == NULL || evbuffer_add(s->out, data, length) == -1)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Give the kernel what it takes at once, so that an answer need not wait for
+ * another turn of the loop. Returns bytes or an error. */
+static ssize_t
+write_at_once(struct weir_socket *s, const void *data, size_t length)
+{
+	if (s->state != WEIR__OPEN || s->dying != 0 ||
+	    weir__socket_queued(s) > 0 || !s->writable)
+		return 0;
+	return weir__socket_send(s, data, length);
+}
+
+int
+weir_socket_write(struct weir_socket *s, const void *data, size_t length)
+{
+	ssize_t n;
+	int err;
+
+	if (s == NULL || (data == NULL && length > 0))
+		return -EINVAL;
+	if (s->doomed || s->state == WEIR__CLOSING)
+		return WEIR_E_SOCKET_CLOSED;
+	if (s->end_asked && s->state != WEIR__IDLE)
+		return WEIR_E_WRITE_AFTER_END;
+	n = write_at_once(s, data, length);
+	if (n < 0) {
+		weir__socket_fail(s, (int)n);
+		return WEIR_WAIT; /* on_error says the rest */
+	}
+	if ((size_t)n < length) {
+		err = queue(s, (const char *)data + n, length - (size_t)n);
+		if (err != 0 && n == 0)
+			return err;
+		if (err != 0) { /* half of it is out: the stream is broken */
+			weir__socket_fail(s, err);
+			return WEIR_WAIT;
+		}
+	}
+	s->bytes_written += length;
+	if (weir__socket_queued(s) == 0)
+		return 0;
+	s->need_drain = true;
+	weir__pump_update(s);
+	return WEIR_WAIT;
+}
+
+void
+weir__socket_drained(struct weir_socket *s)
+{
+	if (s->need_drain) {
+		s->need_drain = false;
+		weir__tell(s, on_drain);
+	}
+	weir__socket_progress(s);
+}
+
+/* ---- ending ---- */
+
+void
+weir__socket_progress(struct weir_socket *s)
+{
+	if (s->state != WEIR__OPEN || s->dying != 0)
+		return;
+	if (weir__socket_queued(s) > 0)
+		return;
+	if (s->soon) {
+		weir_socket_destroy(s, 0);
+		return;
+	}
+	if (s->end_asked && !s->fin_sent) {
+		/* The only failure, ENOTCONN, is a reset that the next read
+		 * tells. A pipe's end is its close. */
+		if (s->is_socket)
+			(void)shutdown(s->fd, SHUT_WR);
+		s->fin_sent = true;
+	}
+	if (s->fin_sent && s->rd_ended)
+		weir_socket_destroy(s, 0);
+}
+
+int
+weir_socket_end(struct weir_socket *s)
+{
+	if (s == NULL)
+		return -EINVAL;
+	if (s->doomed || s->state == WEIR__IDLE || s->state == WEIR__CLOSING)
+		return WEIR_E_SOCKET_CLOSED;
+	s->end_asked = true;
+	weir__socket_progress(s);
+	return 0;
+}
+
+void
+weir__socket_saw_end(struct weir_socket *s)
+{
+	if (s->rd_ended || s->state != WEIR__OPEN)
+		return;
+	s->eof = s->rd_ended = true;
+	weir__tell(s, on_end);
+	if (s->state != WEIR__OPEN)
+		return;
+	if (!s->allow_half_open && !s->end_asked) {
+		if (s->to != NULL)
+			weir__pump_stop(s->to);
+		else
+			s->end_asked = true;
+	}
+	weir__socket_progress(s);
+}
+
+void
+weir_socket_destroy(struct weir_socket *s, int err)
+{
+	if (s == NULL || s->doomed || s->state == WEIR__IDLE ||
+	    s->state == WEIR__CLOSING)
+		return;
+	shut(s);
+	s->state = WEIR__CLOSING;
+	s->error = err;
+	weir__socket_defer(s, WEIR__DUE_CLOSE);
+}
+
+void
+weir_socket_reset_and_destroy(struct weir_socket *s)
+{
+	static const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	if (s != NULL && s->fd != -1 && s->is_socket)
+		(void)setsockopt(
+		    s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	weir_socket_destroy(s, 0);
+}
+
+void
+weir_socket_destroy_soon(struct weir_socket *s)
+{
+	if (s == NULL || s->doomed || s->state == WEIR__IDLE ||
+	    s->state == WEIR__CLOSING)
+		return;
+	s->soon = s->end_asked = true;
+	weir__socket_progress(s);
+}
+
+void
+weir__socket_fail(struct weir_socket *s, int err)
+{
+	if (s->state != WEIR__OPEN || s->dying != 0)
+		return;
+	if (s->from == NULL || s->from == s->to || s->rd_ended) {
+		weir_socket_destroy(s, err);
+		return;
+	}
+	if (s->to != NULL)
+		weir__pump_undo(s->to);
+	s->dying = err;
+	free_buffer(&s->out);
+	weir__socket_defer(s, WEIR__DUE_BROKEN | WEIR__DUE_READ);
+}
+
+/* ---- flowing ---- */
+
+bool
+weir__socket_flowing(const struct weir_socket *s)
+{
+	if (s->explicit_pause)
+		return false;
+	return s->explicit_flow || s->handlers->on_data != NULL;
+}
+
+void
+weir_socket_pause(struct weir_socket *s)
+{
+	s->explicit_pause = true;
+	s->explicit_flow = false;
+	if (s->bev != NULL)
+		weir__stream_update(s);
+	else
+		weir__pump_update(s);
+}
+
+void
+weir_socket_resume(struct weir_socket *s)
+{
+	s->explicit_pause = false;
+	s->explicit_flow = true;
+	if (s->state != WEIR__OPEN)
+		return;
+	if (s->bev != NULL)
+		weir__stream_update(s);
+	weir__socket_defer(s, WEIR__DUE_READ);
+}
+
+bool
+weir_socket_paused(const struct weir_socket *s)
+{
+	return !weir__socket_flowing(s);
+}
+
+/* ---- activity ---- */
+
+static void
+on_idle(evutil_socket_t fd, short what, void *user)
+{
+	struct weir__idle *idle = user;
+	struct weir_socket *s = idle->socket;
+	uint64_t silent_ms = weir_socket_idle_ms(s);
+	struct timeval rest;
+
+	(void)fd;
+	(void)what;
+	if (silent_ms >= idle->ms) {
+		idle->told = true;
+		weir__pin(s);
+		weir__tell(s, on_timeout);
+		weir__unpin(s);
+		return;
+	}
+	rest.tv_sec = (time_t)((idle->ms - silent_ms) / 1000);
+	rest.tv_usec = (suseconds_t)((idle->ms - silent_ms) % 1000 * 1000);
+	(void)event_add(&idle->event, &rest);
+}
+
+static int
+start_idle(struct weir__idle *idle)
+{
+	const struct timeval after = {
+	    .tv_sec = (time_t)(idle->ms / 1000),
+	    .tv_usec = (suseconds_t)(idle->ms % 1000 * 1000),
+	};
+
+	idle->told = false;
+	return event_add(&idle->event, &after) == -1 ? -ENOMEM : 0;
+}
+
+void
+weir__socket_touch(struct weir_socket *s)
+{
+	s->active_ms = weir_loop_now_ms(s->loop);
+	if (s->idle != NULL && s->idle->told)
+		(void)start_idle(s->idle);
+}
+
+uint64_t
+weir_socket_idle_ms(const struct weir_socket *s)
+{
+	uint64_t now = weir_loop_now_ms(s->loop);
+
+	return now > s->active_ms ? now - s->active_ms : 0;
+}
+
+int
+weir_socket_set_timeout(struct weir_socket *s, uint64_t ms)
+{
+	if (s == NULL || s->doomed)
+		return -EINVAL;
+	if (ms == 0) {
+		free_idle(s);
+		return 0;
+	}
+	if (s->idle == NULL) {
+		s->idle = calloc(1, sizeof(*s->idle));
+		if (s->idle == NULL)
+			return -ENOMEM;
+		s->idle->socket = s;
+		(void)evtimer_assign(
+		    &s->idle->event, weir_loop_base(s->loop), on_idle, s->idle);
+	}
+	s->idle->ms = ms;
+	s->active_ms = weir_loop_now_ms(s->loop);
+	return start_idle(s->idle);
+}
+
+/* ---- questions ---- */
+
+uint64_t
+weir_socket_bytes_read(const struct weir_socket *s)
+{
+	return s->bytes_read;
+}
+
+uint64_t
+weir_socket_bytes_written(const struct weir_socket *s)
+{
+	return s->bytes_written;
+}
+
+size_t
+weir_socket_buffered(const struct weir_socket *s)
+{
+	return weir__socket_queued(s);
+}
+
+size_t
+weir_socket_held(const struct weir_socket *s)
+{
+	size_t n = s->in != NULL ? evbuffer_get_length(s->in) : 0;
+
+	if (s->bev != NULL)
+		n += evbuffer_get_length(bufferevent_get_input(s->bev));
+	return n;
+}
+
+enum weir_ready_state
+weir_socket_ready_state(const struct weir_socket *s)
+{
+	if (s->state == WEIR__CONNECTING)
+		return WEIR_OPENING;
+	if (s->state != WEIR__OPEN || (s->rd_ended && s->end_asked))
+		return WEIR_CLOSED;
+	if (s->rd_ended)
+		return WEIR_WRITE_ONLY;
+	return s->end_asked ? WEIR_READ_ONLY : WEIR_OPEN;
+}
+
+bool
+weir_socket_read_ended(const struct weir_socket *s)
+{
+	return s->rd_ended;
+}
+
+bool
+weir_socket_write_ended(const struct weir_socket *s)
+{
+	return s->end_asked || s->dying != 0;
+}
+
+int
+weir_socket_fd(const struct weir_socket *s)
+{
+	return s->fd;
+}
+
+void
+weir_socket_ref(struct weir_socket *s)
+{
+	s->unref = false;
+	hold(s, s->state != WEIR__IDLE);
+}
+
+void
+weir_socket_unref(struct weir_socket *s)
+{
+	s->unref = true;
+	hold(s, false);
+}
+
+static int
+ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
+    struct weir_address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (fd == -1)
+		return -ENOTCONN;
+	ret->length = sizeof(ret->u);
+	if (ask(fd, &ret->u.sa, &ret->length) == -1) {
+		ret->length = 0;
+		return -errno;
+	}
+	return 0;
+}
+
+int
+weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
+{
+	return ask_address(getsockname, s->fd, ret);
+}
+
+int
+weir_socket_remote_address(
+    const struct weir_socket *s, struct weir_address *ret)
+{
+	return ask_address(getpeername, s->fd, ret);
+}
+
+int
+weir_socket_peer_credentials(
+    const struct weir_socket *s, pid_t *pid, uid_t *uid, gid_t *gid)
+{
+	struct ucred who;
+	socklen_t length = sizeof(who);
+
+	if (s->fd == -1)
+		return -ENOTCONN;
+	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == -1)
+		return -errno;
+	*pid = who.pid;
+	*uid = who.uid;
+	*gid = who.gid;
+	return 0;
+}

@@ -1,0 +1,187 @@
+/*
+ * The handlers' lane: a bufferevent for a socket whose owner wants the data.
+ * It is made when the first handler asks and undone when the socket is piped;
+ * what it holds then goes along, in order.
+ */
+#include "config.h"
+
+#include "net/socket_priv.h"
+
+#include <errno.h>
+
+#include <event2/bufferevent.h>
+#include <event2/util.h>
+
+/* What one write call takes at the most; libevent's own 16 KiB is little. */
+#define WRITE_AT_MOST (256 * 1024)
+
+/* Input that waits for its handlers at the most; then the peer waits. */
+#define INPUT_AT_MOST WEIR__SCRATCH
+
+static bool
+input_empty(const struct weir_socket *s)
+{
+	return (s->in == NULL || evbuffer_get_length(s->in) == 0) &&
+	       (s->bev == NULL ||
+		   evbuffer_get_length(bufferevent_get_input(s->bev)) == 0);
+}
+
+/* Hand over what has come. A handler may pause, pipe, destroy or free. */
+void
+weir__stream_read(struct weir_socket *s)
+{
+	unsigned char *scratch = weir__loop_scratch(s->loop);
+	struct evbuffer *from;
+	int n;
+
+	if (scratch == NULL) {
+		weir_socket_destroy(s, -ENOMEM);
+		return;
+	}
+	while (s->bev != NULL && weir__socket_flowing(s) && !input_empty(s)) {
+		from = s->in != NULL && evbuffer_get_length(s->in) > 0
+			   ? s->in
+			   : bufferevent_get_input(s->bev);
+		n = evbuffer_remove(from, scratch, WEIR__SCRATCH);
+		if (n <= 0)
+			break;
+		weir__tell(s, on_data, , scratch, (size_t)n);
+	}
+	if (s->state == WEIR__OPEN && s->bev != NULL && s->eof &&
+	    weir__socket_flowing(s) && input_empty(s))
+		weir__socket_saw_end(s);
+	if (s->state == WEIR__OPEN && s->bev != NULL && s->dying != 0 &&
+	    (input_empty(s) || !weir__socket_flowing(s)))
+		weir_socket_destroy(s, s->dying);
+}
+
+static void
+on_read(struct bufferevent *bev, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)bev;
+	weir__pin(s);
+	weir__stream_read(s);
+	weir__unpin(s);
+}
+
+static void
+on_written(struct bufferevent *bev, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)bev;
+	weir__pin(s);
+	weir__socket_drained(s);
+	weir__unpin(s);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *user)
+{
+	struct weir_socket *s = user;
+	int err = EVUTIL_SOCKET_ERROR();
+
+	(void)bev;
+	weir__pin(s);
+	if (what & BEV_EVENT_EOF) {
+		s->eof = true;
+	} else {
+		s->dying = err != 0 ? -err : -EIO;
+	}
+	weir__stream_read(s);
+	weir__unpin(s);
+}
+
+static void
+on_input(
+    struct evbuffer *input, const struct evbuffer_cb_info *info, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)input;
+	if (info->n_added > 0) {
+		s->bytes_read += info->n_added;
+		weir__socket_touch(s);
+	}
+}
+
+static void
+on_output(
+    struct evbuffer *output, const struct evbuffer_cb_info *info, void *user)
+{
+	(void)output;
+	if (info->n_deleted > 0)
+		weir__socket_touch(user);
+}
+
+void
+weir__stream_update(struct weir_socket *s)
+{
+	if (weir__socket_flowing(s) && !s->eof && s->dying == 0)
+		(void)bufferevent_enable(s->bev, EV_READ);
+	else
+		(void)bufferevent_disable(s->bev, EV_READ);
+	if (weir__socket_flowing(s) && (!input_empty(s) || s->eof))
+		weir__socket_defer(s, WEIR__DUE_READ);
+}
+
+int
+weir__stream_enter(struct weir_socket *s)
+{
+	struct evbuffer *output;
+
+	s->bev = bufferevent_socket_new(weir_loop_base(s->loop), s->fd, 0);
+	if (s->bev == NULL)
+		return -ENOMEM;
+	output = bufferevent_get_output(s->bev);
+	if (s->out != NULL && evbuffer_add_buffer(output, s->out) == -1)
+		goto fail;
+	if (evbuffer_add_cb(bufferevent_get_input(s->bev), on_input, s) ==
+		NULL ||
+	    evbuffer_add_cb(output, on_output, s) == NULL)
+		goto fail;
+	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, INPUT_AT_MOST);
+	(void)bufferevent_set_max_single_write(s->bev, WRITE_AT_MOST);
+	(void)bufferevent_set_max_single_read(s->bev, WEIR__SCRATCH);
+	(void)bufferevent_enable(s->bev, EV_WRITE);
+	s->writable = true;
+	return 0;
+fail:
+	bufferevent_free(s->bev);
+	s->bev = NULL;
+	return -ENOMEM;
+}
+
+/* Take what lies in a bufferevent's buffer over into one of the socket's. */
+static void
+keep(struct evbuffer **to, struct evbuffer *from)
+{
+	if (evbuffer_get_length(from) == 0)
+		return;
+	if (*to == NULL)
+		*to = evbuffer_new();
+	/* libevent lets only the bufferevent take output from its front. */
+	(void)evbuffer_unfreeze(from, 1);
+	if (*to != NULL)
+		(void)evbuffer_add_buffer(*to, from);
+}
+
+void
+weir__stream_leave(struct weir_socket *s)
+{
+	struct bufferevent *bev = s->bev;
+
+	if (bev == NULL)
+		return;
+	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+	(void)evbuffer_remove_cb(bufferevent_get_input(bev), on_input, s);
+	(void)evbuffer_remove_cb(bufferevent_get_output(bev), on_output, s);
+	(void)bufferevent_disable(bev, EV_READ | EV_WRITE);
+	keep(&s->in, bufferevent_get_input(bev));
+	keep(&s->out, bufferevent_get_output(bev));
+	s->bev = NULL;
+	bufferevent_free(bev);
+}
