@@ -1,1 +1,16 @@
 # unit tests: net
+check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
+
+%C%_check_address_SOURCES = %D%/check_address.c
+%C%_check_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_address_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
+%C%_check_error_SOURCES = %D%/check_error.c
+%C%_check_error_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_error_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
+# It runs a name server in a thread, and counts a loop's events.
+%C%_check_resolve_SOURCES = %D%/check_resolve.c
+%C%_check_resolve_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_resolve_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
