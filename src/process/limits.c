@@ -1,0 +1,101 @@
+/*
+ * Descriptors and connections: arithmetic that does not overflow. Leaves how
+ * many descriptors a connection takes to the proxy.
+ */
+#include "config.h"
+
+#include "process/limits.h"
+
+#include <sys/resource.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static uint64_t
+from_rlim(rlim_t value)
+{
+	return value == RLIM_INFINITY ? LIMITS_NONE : (uint64_t)value;
+}
+
+int
+limits_fds(uint64_t *ret)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	*ret = from_rlim(limit.rlim_max);
+	return 0;
+}
+
+int
+limits_raise_fds(uint64_t *ret)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur != limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return -errno;
+	}
+	*ret = from_rlim(limit.rlim_cur);
+	return 0;
+}
+
+uint64_t
+limits_fds_needed(uint64_t connections, size_t per_connection, size_t reserved)
+{
+	uint64_t needed;
+
+	if (__builtin_mul_overflow(
+		connections, (uint64_t)per_connection, &needed) ||
+	    __builtin_add_overflow(needed, (uint64_t)reserved, &needed))
+		return LIMITS_NONE;
+	return needed;
+}
+
+uint64_t
+limits_connections(uint64_t fds, size_t per_connection, size_t reserved)
+{
+	if (fds == LIMITS_NONE || per_connection == 0)
+		return LIMITS_NONE;
+	if (fds <= reserved)
+		return 0;
+	return (fds - reserved) / per_connection;
+}
+
+int
+limits_describe(char **text, uint64_t connections, size_t per_connection,
+    size_t reserved, uint64_t fds)
+{
+	uint64_t needed =
+	    limits_fds_needed(connections, per_connection, reserved);
+	bool suffices = needed <= fds;
+	int length;
+
+	if (fds == LIMITS_NONE)
+		length = asprintf(text,
+		    "max_connections %" PRIu64 " needs %" PRIu64
+		    " descriptors; there is no limit",
+		    connections, needed);
+	else if (suffices)
+		length = asprintf(text,
+		    "max_connections %" PRIu64 " needs %" PRIu64
+		    " descriptors; the limit is %" PRIu64,
+		    connections, needed, fds);
+	else
+		length = asprintf(text,
+		    "max_connections %" PRIu64 " needs %" PRIu64
+		    " descriptors; the limit is %" PRIu64
+		    ", which is enough for %" PRIu64
+		    " connections: raise it (ulimit -n, LimitNOFILE=) or "
+		    "lower max_connections",
+		    connections, needed, fds,
+		    limits_connections(fds, per_connection, reserved));
+	if (length < 0)
+		return -ENOMEM;
+	return suffices;
+}
