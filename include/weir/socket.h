@@ -51,6 +51,11 @@ struct weir_socket_handlers {
 	/* All that weir_socket_write() queued has been given to the kernel. */
 	void (*on_drain)(struct weir_socket *socket, void *user);
 
+	/* A file that is written to has no room (err, such as -ENOSPC): what
+	 * waits for it is held and tried again by and by. Once, until there
+	 * was room again. */
+	void (*on_full)(struct weir_socket *socket, int err, void *user);
+
 	/* Nothing can be written any more (err), but it is the source of a
 	 * pipe, and what its peer had sent is passed on first. on_error and
 	 * on_close follow when that is done. */
@@ -90,8 +95,6 @@ struct weir_pipe_options {
 	uint64_t rate;	 /* most bytes a second; 0: no limit */
 	bool keep_open;	 /* the source's end does not end the destination */
 	bool no_splice;	 /* never let the kernel move the bytes */
-	uint64_t *taken; /* grows by what was read from the source */
-	uint64_t *given; /* grows by what the destination's kernel took */
 };
 
 enum weir_ready_state {
@@ -213,10 +216,11 @@ int weir_socket_set_keep_alive(
 int weir_socket_set_keep_alive_probes(struct weir_socket *socket,
     uint64_t interval_ms, unsigned count, uint64_t user_timeout_ms);
 
-/* Totals, which stay readable after close; written counts what is queued.
- * Since 0.1. */
+/* Totals, which stay readable after close, until the next connect. written
+ * counts what is queued, delivered only what the kernel took. Since 0.1. */
 uint64_t weir_socket_bytes_read(const struct weir_socket *socket);
 uint64_t weir_socket_bytes_written(const struct weir_socket *socket);
+uint64_t weir_socket_bytes_delivered(const struct weir_socket *socket);
 
 /* Bytes that wait in user memory to be written (writableLength), and bytes
  * read that a pipe or a pause holds back. Since 0.1. */

@@ -40,7 +40,6 @@
 struct weir__flow {
 	struct weir_socket *source, *destination;
 	size_t buffer;
-	uint64_t *taken, *given;
 	bool keep_open, may_splice;
 	bool stopped; /* reads no more; ends once all is given */
 	bool full;    /* buffer is full: drain it before reading on */
@@ -81,13 +80,6 @@ let_go(struct weir_socket *s)
 		evbuffer_free(s->in);
 		s->in = NULL;
 	}
-}
-
-static void
-count(uint64_t *total, size_t n)
-{
-	if (total != NULL)
-		*total += n;
 }
 
 static void
@@ -256,13 +248,6 @@ weir__pump_flush(struct weir_socket *s)
 	return s->state == WEIR__OPEN;
 }
 
-static void
-count_given(struct weir__flow *f, size_t n)
-{
-	f->destination->bytes_written += n;
-	count(f->given, n);
-}
-
 static ssize_t
 splice_out(struct weir__flow *f)
 {
@@ -306,7 +291,7 @@ give(struct weir__flow *f)
 			weir__socket_fail(to, (int)n);
 			return GONE;
 		}
-		count_given(f, (size_t)n);
+		to->bytes_written += (size_t)n;
 	}
 	let_go(source);
 	return GIVEN;
@@ -418,7 +403,6 @@ copy(struct weir__flow *f, size_t wanted)
 	if (n == 0)
 		return 0;
 	note_bulk(f, n, wanted);
-	count(f->taken, n);
 	rate_spend(f, n);
 	if (s->handlers->on_data != NULL) {
 		weir__tell(s, on_data, , scratch, n);
@@ -431,7 +415,7 @@ copy(struct weir__flow *f, size_t wanted)
 	    !to->end_asked && to->dying == 0)
 		sent = weir__socket_send(to, scratch, n);
 	if (sent > 0)
-		count_given(f, (size_t)sent);
+		to->bytes_written += (size_t)sent;
 	if ((size_t)(sent > 0 ? sent : 0) < n &&
 	    hold_bytes(s, scratch + (sent > 0 ? sent : 0),
 		n - (size_t)(sent > 0 ? sent : 0)) != 0) {
@@ -458,7 +442,6 @@ take(struct weir__flow *f)
 	    f->source->handlers->on_data == NULL) {
 		n = splice_in(f, wanted);
 		if (n > 0) {
-			count(f->taken, n);
 			rate_spend(f, n);
 		}
 		if (n > 0 || !f->source->readable || f->bulk)
@@ -741,8 +724,6 @@ weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
 	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
 	f->keep_open = o->keep_open;
 	f->may_splice = !o->no_splice;
-	f->taken = o->taken;
-	f->given = o->given;
 	f->full = held(source) >= f->buffer;
 	source->from = f;
 	destination->to = f;

@@ -146,7 +146,7 @@ drop(struct weir_server *server, int fd)
 }
 
 static int
-hand_over(struct weir_server *server, int fd)
+hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 {
 	struct weir_socket *socket;
 	int err;
@@ -161,6 +161,8 @@ hand_over(struct weir_server *server, int fd)
 		(void)close(fd);
 		return err;
 	}
+	if (remote->sin6_family == AF_INET || remote->sin6_family == AF_INET6)
+		socket->remote = *remote;
 	server->connections++;
 	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
 	weir__pin(socket);
@@ -200,14 +202,19 @@ static void
 on_readable(evutil_socket_t fd, short what, void *user)
 {
 	struct weir_server *server = user;
+	struct sockaddr_in6 remote;
+	socklen_t length;
 	int i, err = 0, new;
 
 	(void)what;
 	server->depth++;
 	for (i = 0; i < ACCEPT_BATCH && server->fd == fd && !server->paused;
 	     i++) {
-		new = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		err = new == -1 ? -errno : hand_over(server, new);
+		remote.sin6_family = AF_UNSPEC;
+		length = sizeof(remote); /* a unix one is cut, and not kept */
+		new = accept4(fd, (struct sockaddr *)&remote, &length,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		err = new == -1 ? -errno : hand_over(server, new, &remote);
 		if (err == -EAGAIN || is_shortage(err) || is_broken(err))
 			break;
 		/* Anything else is one connection's bad luck. */

@@ -27,6 +27,9 @@
 
 #include "net/server_priv.h"
 
+/* How often a file without room is tried again. */
+#define FULL_RETRY_MS 500
+
 static const struct weir_socket_handlers silent = {0};
 
 /* ---- memory ---- */
@@ -76,10 +79,20 @@ free_idle(struct weir_socket *s)
 	s->idle = NULL;
 }
 
+static void
+free_retry(struct weir_socket *s)
+{
+	if (s->retry != NULL)
+		event_free(s->retry);
+	s->retry = NULL;
+	s->told_full = false;
+}
+
 /* No more I/O: the descriptor and all that served it go. */
 static void
 shut(struct weir_socket *s)
 {
+	s->bytes_dropped += weir__socket_queued(s);
 	weir__connect_free(s);
 	weir__pump_drop(s);
 	weir__stream_leave(s);
@@ -87,6 +100,7 @@ shut(struct weir_socket *s)
 	free_buffer(&s->in);
 	free_buffer(&s->out);
 	free_idle(s);
+	free_retry(s);
 	if (s->fd != -1) {
 		(void)close(s->fd);
 		s->fd = -1;
@@ -153,6 +167,8 @@ run_task(struct weir__task *task)
 		tell_opened(s);
 	if (take_due(s, WEIR__DUE_DRAIN))
 		weir__tell(s, on_drain);
+	if (take_due(s, WEIR__DUE_FULL))
+		weir__tell(s, on_full, , s->full);
 	if (take_due(s, WEIR__DUE_BROKEN))
 		weir__tell(s, on_broken, , s->dying);
 	if (take_due(s, WEIR__DUE_READ)) {
@@ -237,8 +253,9 @@ forget(struct weir_socket *s)
 	s->end_asked = s->fin_sent = s->soon = false;
 	s->readable = s->writable = false;
 	s->error = s->dying = 0;
-	s->bytes_read = 0;
+	s->bytes_read = s->bytes_dropped = 0;
 	s->bytes_written = weir__socket_queued(s);
+	s->remote.sin6_family = AF_UNSPEC;
 	s->active_ms = weir_loop_now_ms(s->loop);
 }
 
@@ -385,6 +402,55 @@ weir__socket_settle(struct weir_socket *s)
 
 /* ---- writing ---- */
 
+static void
+on_retry(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)fd;
+	(void)what;
+	s->writable = true;
+	weir__socket_defer(s, WEIR__DUE_READ);
+}
+
+/* A file without room is a reader that does not read: wait for it. */
+static ssize_t
+wait_for_room(struct weir_socket *s, int err)
+{
+	static const struct timeval after = {.tv_usec = FULL_RETRY_MS * 1000};
+
+	if (s->retry == NULL)
+		s->retry = evtimer_new(weir_loop_base(s->loop), on_retry, s);
+	if (s->retry == NULL || event_add(s->retry, &after) == -1)
+		return err;
+	s->writable = false;
+	if (!s->told_full) {
+		s->told_full = true;
+		s->full = err;
+		weir__socket_defer(s, WEIR__DUE_FULL);
+	}
+	return 0;
+}
+
+/* What a write call said: bytes, 0 to wait, or an error. */
+static ssize_t
+written(struct weir_socket *s, ssize_t n, size_t wanted)
+{
+	if (n == -1 && !s->pollable && (errno == ENOSPC || errno == EDQUOT))
+		return wait_for_room(s, -errno);
+	if (n == -1 && errno != EAGAIN)
+		return -errno;
+	if (n == -1)
+		n = 0;
+	if ((size_t)n < wanted && s->pollable)
+		s->writable = false;
+	if (n > 0) {
+		s->told_full = false;
+		weir__socket_touch(s);
+	}
+	return n;
+}
+
 ssize_t
 weir__socket_send(struct weir_socket *s, const void *data, size_t length)
 {
@@ -395,16 +461,7 @@ weir__socket_send(struct weir_socket *s, const void *data, size_t length)
 			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
 			: write(s->fd, data, length);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1) {
-		if (errno != EAGAIN)
-			return -errno;
-		n = 0;
-	}
-	if ((size_t)n < length && s->pollable)
-		s->writable = false;
-	if (n > 0)
-		weir__socket_touch(s);
-	return n;
+	return written(s, n, length);
 }
 
 ssize_t
@@ -426,17 +483,9 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
 			: writev(s->fd, message.msg_iov, parts);
 	} while (n == -1 && errno == EINTR);
-	if (n == -1) {
-		if (errno != EAGAIN)
-			return -errno;
-		n = 0;
-	}
-	if ((size_t)n < wanted && s->pollable)
-		s->writable = false;
-	if (n > 0) {
+	n = written(s, n, wanted);
+	if (n > 0)
 		(void)evbuffer_drain(data, (size_t)n);
-		weir__socket_touch(s);
-	}
 	return n;
 }
 
@@ -617,6 +666,7 @@ weir__socket_fail(struct weir_socket *s, int err)
 	if (s->to != NULL)
 		weir__pump_undo(s->to);
 	s->dying = err;
+	s->bytes_dropped += weir__socket_queued(s);
 	free_buffer(&s->out);
 	weir__socket_defer(s, WEIR__DUE_BROKEN | WEIR__DUE_READ);
 }
@@ -748,6 +798,12 @@ weir_socket_bytes_written(const struct weir_socket *s)
 	return s->bytes_written;
 }
 
+uint64_t
+weir_socket_bytes_delivered(const struct weir_socket *s)
+{
+	return s->bytes_written - s->bytes_dropped - weir__socket_queued(s);
+}
+
 size_t
 weir_socket_buffered(const struct weir_socket *s)
 {
@@ -833,6 +889,14 @@ int
 weir_socket_remote_address(
     const struct weir_socket *s, struct weir_address *ret)
 {
+	if (s->fd != -1 && s->remote.sin6_family != AF_UNSPEC) {
+		memset(ret, 0, sizeof(*ret));
+		ret->length = s->remote.sin6_family == AF_INET6
+				  ? sizeof(ret->u.in6)
+				  : sizeof(ret->u.in);
+		memcpy(&ret->u, &s->remote, ret->length);
+		return 0;
+	}
 	return ask_address(getpeername, s->fd, ret);
 }
 

@@ -34,8 +34,9 @@ enum {
 	WEIR__DUE_OPENED = 1 << 1,  /* on_connect, on_ready */
 	WEIR__DUE_READ = 1 << 2,   /* look for bytes: resumed, piped, yielded */
 	WEIR__DUE_DRAIN = 1 << 3,  /* on_drain */
-	WEIR__DUE_BROKEN = 1 << 4, /* on_broken */
-	WEIR__DUE_CLOSE = 1 << 5,  /* on_error, on_close */
+	WEIR__DUE_FULL = 1 << 4,    /* on_full */
+	WEIR__DUE_BROKEN = 1 << 5, /* on_broken */
+	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
 };
 
 /* What the pump's event waits for; 0 is nothing. */
@@ -74,7 +75,7 @@ struct weir_socket {
 	bool eof : 1;	   /* FIN was read */
 	bool rd_ended : 1; /* ... and told */
 	bool end_asked : 1, fin_sent : 1, soon : 1;
-	bool need_drain : 1;
+	bool need_drain : 1, told_full : 1;
 	bool doomed : 1; /* freed; goes when nothing pins it */
 
 	bool readable : 1;     /* this turn, until a read comes back short */
@@ -98,7 +99,12 @@ struct weir_socket {
 	struct weir__tuning *tuning;   /* or NULL */
 	struct weir__idle *idle;       /* or NULL */
 
-	uint64_t bytes_read, bytes_written;
+	struct event *retry;	    /* a file had no room; or NULL */
+	int full;		    /* why */
+	struct sockaddr_in6 remote; /* of an accepted TCP one, to save a call;
+				     * AF_UNSPEC: ask */
+
+	uint64_t bytes_read, bytes_written, bytes_dropped;
 	uint64_t active_ms;
 
 	struct weir_server *server;	      /* it came by; or NULL */
