@@ -178,9 +178,11 @@ run_kill(struct request *request)
 	return COMMAND_DONE;
 }
 
-/* Answer what closing or opening a listener came to. */
+/* Answer what closing or opening a listener came to; state is what it had
+ * been already. */
 static void
-answer_listener(struct request *request, int err, const char *done)
+answer_listener(
+    struct request *request, int err, const char *done, const char *state)
 {
 	const char *name = request->arguments[0];
 
@@ -190,7 +192,7 @@ answer_listener(struct request *request, int err, const char *done)
 		unknown_listener(request, name);
 	else if (err == -EALREADY)
 		answer_error(request->answer, "listener \"%s\" is already %s",
-		    name, done);
+		    name, state);
 	else if (err == -EBUSY)
 		answer_error(request->answer,
 		    "weir is draining: its listeners stay closed");
@@ -205,7 +207,7 @@ run_close(struct request *request)
 {
 	answer_listener(request,
 	    proxy_listener_close(request->proxy, request->arguments[0]),
-	    "closed");
+	    "closed", "closed");
 	return COMMAND_DONE;
 }
 
@@ -214,7 +216,7 @@ run_open(struct request *request)
 {
 	answer_listener(request,
 	    proxy_listener_open(request->proxy, request->arguments[0]),
-	    "opened");
+	    "opened", "open");
 	return COMMAND_DONE;
 }
 

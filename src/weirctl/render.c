@@ -221,16 +221,20 @@ render_lines(const json_t *object, FILE *out)
 static int
 render_object(const json_t *object, FILE *out)
 {
+	bool first = true;
 	const char *key;
 	json_t *value;
 
 	if (render_lines(object, out) != 0)
 		return -1;
+	json_object_foreach((json_t *)object, key,
+	    value) if (!stands_below(value)) first = false;
 	json_object_foreach((json_t *)object, key, value)
 	{
 		if (!stands_below(value))
 			continue;
-		(void)fprintf(out, "\n%s:\n", key);
+		(void)fprintf(out, "%s%s:\n", first ? "" : "\n", key);
+		first = false;
 		if (render(value, out) != 0)
 			return -1;
 	}

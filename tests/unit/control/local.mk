@@ -1,1 +1,25 @@
-# unit tests: control
+# Tests of src/control, on a proxy without sockets.
+CONTROL_CHECK_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(CHECK_CFLAGS) \
+    $(JANSSON_CFLAGS)
+CONTROL_CHECK_LDADD = src/control/libcontrol.la $(CHECK_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += %D%/check_answer %D%/check_command \
+    %D%/check_control_server %D%/check_stats_json
+%C%_check_answer_SOURCES = %D%/check_answer.c
+%C%_check_answer_CPPFLAGS = $(CONTROL_CHECK_CPPFLAGS)
+%C%_check_answer_LDADD = $(CONTROL_CHECK_LDADD)
+%C%_check_command_SOURCES = %D%/check_command.c %D%/fake_proxy.c \
+    %D%/fake_proxy.h
+%C%_check_command_CPPFLAGS = $(CONTROL_CHECK_CPPFLAGS)
+%C%_check_command_LDADD = $(CONTROL_CHECK_LDADD)
+%C%_check_control_server_SOURCES = %D%/check_control_server.c \
+    %D%/fake_proxy.c %D%/fake_proxy.h
+%C%_check_control_server_CPPFLAGS = $(CONTROL_CHECK_CPPFLAGS)
+%C%_check_control_server_LDADD = $(CONTROL_CHECK_LDADD)
+%C%_check_stats_json_SOURCES = %D%/check_stats_json.c %D%/fake_proxy.c \
+    %D%/fake_proxy.h
+%C%_check_stats_json_CPPFLAGS = $(CONTROL_CHECK_CPPFLAGS)
+%C%_check_stats_json_LDADD = $(CONTROL_CHECK_LDADD)
+
+# weirctl has a floor of its own.
+include tests/unit/weirctl/local.mk
