@@ -53,7 +53,7 @@ enum config_access_log {
 
 /* Where a value came from; text such as "weir.conf:12", "-o" or "default". */
 struct config_origin {
-	char *file; /* owned by the config */
+	char *file;    /* owned by the config */
 	unsigned line; /* 0: not a file */
 };
 
@@ -68,11 +68,11 @@ enum config_acl_kind {
 struct config_acl {
 	bool allow;
 	enum config_acl_kind kind;
-	int family;              /* CIDR: 4 or 6 */
+	int family;		 /* CIDR: 4 or 6 */
 	unsigned char bytes[16]; /* CIDR: the network, host bits zero */
-	unsigned prefix;         /* CIDR: bits */
-	uint32_t id;             /* USER, GROUP: uid or gid */
-	char *text;              /* as it was written */
+	unsigned prefix;	 /* CIDR: bits */
+	uint32_t id;		 /* USER, GROUP: uid or gid */
+	char *text;		 /* as it was written */
 };
 
 /* One listen = ADDRESS or upstream = ADDRESS. */
@@ -85,7 +85,7 @@ struct config_address {
 struct config_listener {
 	char *name;
 	struct config_origin origin; /* of the section's header */
-	size_t index;                /* in config.listeners */
+	size_t index;		     /* in config.listeners */
 
 	struct config_address *listen;
 	size_t listen_count;
@@ -94,7 +94,7 @@ struct config_listener {
 	size_t upstream_count;
 
 	enum config_target target;
-	char *target_text; /* path; name of the other listener, NULL: this */
+	char *target_text;  /* path; name of the other listener, NULL: this */
 	char **target_argv; /* EXEC: ends with NULL */
 
 	char *greeting; /* NULL: none; escapes are undone, may hold NULs */
@@ -104,7 +104,7 @@ struct config_listener {
 	bool exclusive, reuse_port, ipv6_only, transparent, freebind;
 	bool fast_open, defer_accept;
 	char *interface; /* NULL: none */
-	uint32_t mark;   /* 0: none */
+	uint32_t mark;	 /* 0: none */
 	bool unix_user_set, unix_group_set;
 	mode_t unix_mode;
 	uid_t unix_user;
@@ -114,7 +114,7 @@ struct config_listener {
 	uint64_t max_connections; /* 0: none */
 	enum config_on_limit on_limit;
 	uint64_t max_per_source; /* 0: none */
-	uint64_t max_rate;       /* a second; 0: none */
+	uint64_t max_rate;	 /* a second; 0: none */
 	struct config_acl *acl;
 	size_t acl_count;
 
@@ -122,16 +122,16 @@ struct config_listener {
 	size_t buffer;
 	uint64_t timeout_ms, half_close_timeout_ms, lifetime_ms;
 	uint64_t connect_timeout_ms; /* all: 0 is none */
-	uint64_t keep_alive_ms;      /* 0: off */
+	uint64_t keep_alive_ms;	     /* 0: off */
 	uint64_t keep_alive_interval_ms;
 	unsigned keep_alive_count;
 	uint64_t user_timeout_ms; /* 0: the system's */
 	bool no_delay;
 	struct weir_address local_address; /* length 0: any; port included */
-	uint16_t local_port;               /* 0: any */
-	int family;                        /* 4, 6, 0 any */
-	uint64_t rate_in, rate_out;        /* bytes a second, 0: off */
-	bool splice;                       /* auto: true; off: false */
+	uint16_t local_port;		   /* 0: any */
+	int family;			   /* 4, 6, 0 any */
+	uint64_t rate_in, rate_out;	   /* bytes a second, 0: off */
+	bool splice;			   /* auto: true; off: false */
 
 	enum config_access_log access_log;
 	char *access_log_path; /* FILE */
@@ -140,10 +140,10 @@ struct config_listener {
 struct config {
 	unsigned refs;
 
-	unsigned workers; /* 0: auto */
+	unsigned workers;   /* 0: auto */
 	char *user, *group; /* NULL: none */
-	char *pid_file;     /* NULL: none */
-	char *control;      /* path, NULL: off */
+	char *pid_file;	    /* NULL: none */
+	char *control;	    /* path, NULL: off */
 	bool control_set;   /* not the default: a failure is an error */
 	enum config_log log;
 	char *log_path; /* FILE */
@@ -151,7 +151,7 @@ struct config {
 	enum config_log_format log_format;
 	uint64_t drain_timeout_ms; /* 0: waits for ever */
 	uint64_t max_connections;  /* 0: what the limit allows */
-	bool daemon;               /* -d; no key of the file */
+	bool daemon;		   /* -d; no key of the file */
 
 	struct config_listener **listeners;
 	size_t listener_count;

@@ -1,0 +1,85 @@
+/*
+ * Prints a configuration so that it is a configuration again, with the same
+ * meaning: every key, defaults included. A key that has no value stands in a
+ * comment. Includes, [defaults] and environment variables are resolved.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "config/option.h"
+#include "config/value.h"
+#include "util/strbuf.h"
+
+struct dump {
+	struct strbuf text;
+	bool any; /* the option has a value */
+};
+
+static void
+on_value(const char *key, const char *value, size_t length, void *user)
+{
+	struct dump *dump = user;
+
+	dump->any = true;
+	if (value == NULL)
+		dump->text.failed = true;
+	else
+		value_write(key, value, length, &dump->text);
+}
+
+/* Whether a key without value deserves a line that says so. */
+static bool
+is_listed(const struct config_option *option)
+{
+	return !(option->flags & OPTION_REPEATABLE) &&
+	       option->type != OPTION_TARGET;
+}
+
+static void
+dump_section(struct dump *dump, enum option_section section, const void *base)
+{
+	const struct config_option *option;
+	size_t i;
+
+	for (i = 0; i < option_count(); i++) {
+		option = option_at(i);
+		if (option->section != section ||
+		    (option->flags & OPTION_COMMAND_LINE))
+			continue;
+		dump->any = false;
+		option_print(option, base, on_value, dump);
+		if (!dump->any && option->value != NULL)
+			strbuf_format(&dump->text, "# %s = %s\n", option->key,
+			    option->value);
+		else if (!dump->any && is_listed(option))
+			strbuf_format(&dump->text, "# %s: none\n", option->key);
+	}
+}
+
+int
+config_dump(const struct config *config, FILE *out)
+{
+	struct dump dump = {STRBUF_NULL, false};
+	size_t i;
+	int r = 0;
+
+	strbuf_text(&dump.text, "[weir]\n");
+	dump_section(&dump, OPTION_WEIR, config);
+	for (i = 0; i < config->listener_count; i++) {
+		strbuf_format(&dump.text, "\n[listener %s]\n",
+		    config->listeners[i]->name);
+		dump_section(&dump, OPTION_LISTENER, config->listeners[i]);
+	}
+	if (dump.text.failed) {
+		errno = ENOMEM;
+		r = -1;
+	} else if (fwrite(dump.text.data, 1, dump.text.length, out) !=
+		       dump.text.length ||
+		   fflush(out) != 0) {
+		r = -1;
+	}
+	strbuf_free(&dump.text);
+	return r;
+}
