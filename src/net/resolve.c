@@ -526,16 +526,18 @@ on_answer(void *user, int status, int timeouts, struct ares_addrinfo *answer)
 	if (lookup != NULL) {
 		lookup->query = NULL;
 		lookup->denied = status == ARES_ENODATA;
-		lookup->err = error_of(status);
-		if (answer != NULL)
-			lookup->err = take_answer(lookup, answer);
+		lookup->err = status == ARES_SUCCESS
+				  ? take_answer(lookup, answer)
+				  : error_of(status);
 		weir__loop_defer(lookup->resolver->loop, &lookup->task);
 	}
 	if (answer != NULL)
 		ares_freeaddrinfo(answer);
 }
 
-static int
+/* Whether an answer will come; it may have come, and be queued, already. Else
+ * the lookup has its error. */
+static bool
 ask(struct weir_lookup *lookup, int family)
 {
 	const struct ares_addrinfo_hints hints = {
@@ -544,15 +546,17 @@ ask(struct weir_lookup *lookup, int family)
 	};
 	struct query *query = malloc(sizeof(*query));
 
-	if (query == NULL)
-		return -ENOMEM;
+	if (query == NULL) {
+		lookup->err = -ENOMEM;
+		return false;
+	}
 	query->lookup = lookup;
 	lookup->query = query;
 	lookup->asked = family;
 	ares_getaddrinfo(lookup->channel->ares, lookup->host, NULL, &hints,
 	    on_answer, query);
 	set_timer(lookup->channel);
-	return 0;
+	return true;
 }
 
 /*
@@ -579,11 +583,8 @@ on_task(struct weir__task *task)
 	    weir__container_of(task, struct weir_lookup, task);
 	int family = ask_again(lookup);
 
-	if (family != 0) {
-		lookup->err = ask(lookup, family);
-		if (lookup->err == 0)
-			return;
-	}
+	if (family != 0 && ask(lookup, family))
+		return;
 	detach(lookup);
 	lookup->ended = true;
 	if (lookup->err < 0)
@@ -620,13 +621,10 @@ start(struct weir_lookup *lookup)
 	lookup->err = current_channel(lookup->resolver, &lookup->channel);
 	if (lookup->err == 0) {
 		lookup->channel->lookups++;
-		if (!is_localhost(lookup->host)) {
-			lookup->err = ask(lookup, lookup->family);
-			if (lookup->err == 0)
-				return;
-		} else {
+		if (is_localhost(lookup->host))
 			lookup->err = add_localhost(lookup);
-		}
+		else if (ask(lookup, lookup->family))
+			return;
 	}
 	weir__loop_defer(lookup->resolver->loop, &lookup->task);
 }

@@ -480,6 +480,16 @@ START_TEST(nobody_on_the_port_is_to_be_tried_again)
 }
 END_TEST
 
+START_TEST(a_server_that_cannot_be_sent_to_is_to_be_tried_again)
+{
+	/* sending to the broadcast address fails from inside the question */
+	ck_assert_int_eq(
+	    weir_loop_set_name_servers(loop, "255.255.255.255"), 0);
+	expect_error("four.test", 0, WEIR_E_NAME_TRY_AGAIN);
+	expect_error("four.test", 4, WEIR_E_NAME_TRY_AGAIN);
+}
+END_TEST
+
 START_TEST(a_broken_answer_fails)
 {
 	expect_error("garbage.test", 4, WEIR_E_NAME_FAILED);
@@ -758,6 +768,8 @@ resolve_suite(void)
 	tcase_add_test(tc, a_server_that_fails_is_to_be_tried_again);
 	tcase_add_test(tc, half_an_answer_is_not_a_denial);
 	tcase_add_test(tc, nobody_on_the_port_is_to_be_tried_again);
+	tcase_add_test(
+	    tc, a_server_that_cannot_be_sent_to_is_to_be_tried_again);
 	tcase_add_test(tc, a_broken_answer_fails);
 	tcase_add_test(tc, what_udp_cuts_comes_by_tcp);
 	tcase_add_test(tc, two_at_once_get_their_own_answers);
