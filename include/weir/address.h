@@ -103,7 +103,8 @@ int weir_address_set_unix(
 char *weir_address_text(
     const struct weir_address *address, char *text, size_t size);
 
-/* The host alone ("::1"), or the unix path. Returns text. Since 0.1. */
+/* The host alone ("::1"), or the unix path ("@name"), as weir_address_text()
+ * shows it. Returns text. Since 0.1. */
 char *weir_address_host(
     const struct weir_address *address, char *text, size_t size);
 

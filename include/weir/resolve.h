@@ -16,6 +16,11 @@ struct weir_lookup;
  * addresses, /etc/hosts, then DNS; sorted as RFC 6724 asks. family is 4, 6 or
  * 0 for either. An empty host is the loopback name "localhost".
  *
+ * A name server is asked for 2 s and, when all are silent, once more for 4 s.
+ * "localhost" and names below it are never asked of one: they are what
+ * /etc/hosts says, else 127.0.0.1 and, where the machine has it, ::1. A changed
+ * /etc/resolv.conf holds for lookups that start after it.
+ *
  * done is called once, from the loop, with err 0 and count of at least 1, or
  * with a negative error (WEIR_E_NAME_NOT_FOUND, WEIR_E_NAME_TRY_AGAIN,
  * WEIR_E_NAME_FAILED, -ENOMEM) and count 0. addresses last until it returns.
