@@ -6,7 +6,8 @@
  * for the client to take it, nothing more is read or carried out; a client
  * that takes none of it for stall_ms is dropped. A client that sends requests
  * faster than they can be carried out gets CLIENT_BATCH of them done in a
- * turn of the loop, so that connections are not kept waiting.
+ * turn of the loop; and after requests that took time, those of all clients
+ * rest for as long, so that the proxy has at least half of it.
  *
  * A last line without a line's end counts when the client has shut its side,
  * as "printf ping | nc -NU ..." sends it. What requests mean is the affair of
@@ -201,9 +202,9 @@ go_on(struct control_client *client)
 	}
 }
 
-/* Carry out what can be now. The client may be freed afterwards. */
-static void
-serve(struct control_client *client)
+/* Carry out a batch of lines. False where the client has been freed. */
+static bool
+run_lines(struct control_client *client)
 {
 	size_t offset = 0, length, after;
 	unsigned i;
@@ -213,13 +214,34 @@ serve(struct control_client *client)
 		    !next_line(client, offset, &length, &after))
 			break;
 		if (!run_line(client, client->in + offset, length))
-			return;
+			return false;
 		offset = after;
 	}
-	if (client->closing)
+	if (!client->closing)
+		consume(client, offset);
+	return true;
+}
+
+/* Carry out what can be now. The client may be freed afterwards. */
+static void
+serve(struct control_client *client)
+{
+	struct control_client_owner *owner = client->owner;
+	uint64_t begin = weir_loop_now_ms(owner->loop), end;
+
+	if (begin < owner->rest_until_ms) {
+		weir_socket_pause(client->socket);
+		if (weir_timer_start(
+			client->turn, owner->rest_until_ms - begin) != 0)
+			close_soon(client);
 		return;
-	consume(client, offset);
-	go_on(client);
+	}
+	if (!run_lines(client))
+		return;
+	end = weir_loop_now_ms(owner->loop);
+	owner->rest_until_ms = end + (end - begin);
+	if (!client->closing)
+		go_on(client);
 }
 
 static void

@@ -21,6 +21,7 @@ struct control_client_owner {
 	struct proxy *proxy;
 	struct control_client_list clients;
 	uint64_t stall_ms;
+	uint64_t rest_until_ms; /* no request is carried out before that */
 
 	/* A client asked for the end. False where the owner, and the client
 	 * with it, has been freed meanwhile. */
