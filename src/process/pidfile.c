@@ -293,13 +293,16 @@ pidfile_write(struct pidfile *pidfile, char **error)
 static void
 remove_own(struct pidfile *pidfile)
 {
-	if (pidfile->fd < 0 || pidfile->writer != getpid() ||
-	    !is_same_file(pidfile, pidfile->fd))
+	if (pidfile->fd < 0 || pidfile->writer != getpid())
 		return;
-	if (unlinkat(pidfile->folder, pidfile->name, 0) < 0 &&
-	    ftruncate(pidfile->fd, 0) < 0) {
-		/* It stays, unlocked, and so stale. */
-	}
+	if (is_same_file(pidfile, pidfile->fd) &&
+	    unlinkat(pidfile->folder, pidfile->name, 0) == 0)
+		return;
+	/* Gone already, replaced, or in a folder that is closed to us by now:
+	 * what we hold open is ours in each case. If even this fails, the
+	 * file stays, unlocked, and so stale. */
+	if (ftruncate(pidfile->fd, 0) < 0)
+		return;
 }
 
 void

@@ -1,1 +1,45 @@
-# unit tests: process
+# Tests of src/process, and of the units that run it.
+check_PROGRAMS += \
+    %D%/check_detach \
+    %D%/check_failure \
+    %D%/check_limits \
+    %D%/check_listen_fds \
+    %D%/check_notify \
+    %D%/check_pidfile \
+    %D%/check_privileges \
+    %D%/check_signals
+
+%C%_check_detach_SOURCES = %D%/check_detach.c
+%C%_check_detach_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_detach_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_failure_SOURCES = %D%/check_failure.c
+%C%_check_failure_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_failure_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_limits_SOURCES = %D%/check_limits.c
+%C%_check_limits_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_limits_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_listen_fds_SOURCES = %D%/check_listen_fds.c
+%C%_check_listen_fds_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_listen_fds_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_notify_SOURCES = %D%/check_notify.c
+%C%_check_notify_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_notify_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_pidfile_SOURCES = %D%/check_pidfile.c
+%C%_check_pidfile_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_pidfile_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_privileges_SOURCES = %D%/check_privileges.c
+%C%_check_privileges_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_privileges_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+%C%_check_signals_SOURCES = %D%/check_signals.c
+%C%_check_signals_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_signals_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+dist_check_SCRIPTS += %D%/check_units.sh
+TESTS += %D%/check_units.sh
