@@ -15,18 +15,7 @@
 #include <unistd.h>
 
 #include "process/failure.h"
-
-static int
-parse_number(const char *text, long most, long *ret)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	*ret = strtol(text, &end, 10);
-	return errno != 0 || *end != '\0' || *ret > most ? -EINVAL : 0;
-}
+#include "util/text.h"
 
 /* How many are for this process: 0 or more, or -errno. */
 static long
@@ -34,20 +23,21 @@ read_count(char **error)
 {
 	const char *pid_text = getenv("LISTEN_PID");
 	const char *count_text = getenv("LISTEN_FDS");
-	long pid, count;
+	uint64_t pid, count;
 
 	if (pid_text == NULL || count_text == NULL)
 		return 0;
-	if (parse_number(pid_text, INT_MAX, &pid) < 0)
+	if (text_number(pid_text, &pid) < 0)
 		return failure(error, -EINVAL,
 		    "LISTEN_PID: \"%s\" is no process id", pid_text);
-	if (pid != (long)getpid())
+	if (pid != (uint64_t)getpid())
 		return 0;
-	if (parse_number(count_text, INT_MAX - LISTEN_FDS_START, &count) < 0)
+	if (text_number(count_text, &count) < 0 ||
+	    count > INT_MAX - LISTEN_FDS_START)
 		return failure(error, -EINVAL,
 		    "LISTEN_FDS: \"%s\" is no number of descriptors",
 		    count_text);
-	return count;
+	return (long)count;
 }
 
 static int

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "process/failure.h"
+#include "util/text.h"
 
 /* The kernel takes no more descriptors than this in one message. */
 #define FDS_A_MESSAGE 253
@@ -33,18 +33,6 @@ struct notify {
 };
 
 /* ---- the environment ---- */
-
-static int
-parse_number(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	return errno != 0 || *end != '\0' ? -EINVAL : 0;
-}
 
 static int
 read_socket(struct notify *notify, char **error)
@@ -87,13 +75,13 @@ read_watchdog(struct notify *notify, char **error)
 	if (usec == NULL)
 		return 0;
 	if (pid != NULL) {
-		if (parse_number(pid, &value) < 0)
+		if (text_number(pid, &value) < 0)
 			return failure(error, -EINVAL,
 			    "WATCHDOG_PID: \"%s\" is no process id", pid);
 		if (value != (uint64_t)getpid())
 			return 0;
 	}
-	if (parse_number(usec, &value) < 0 || value == 0)
+	if (text_number(usec, &value) < 0 || value == 0)
 		return failure(error, -EINVAL,
 		    "WATCHDOG_USEC: \"%s\" is no number of microseconds above "
 		    "0",
