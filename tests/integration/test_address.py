@@ -148,7 +148,7 @@ def test_restarting_on_the_same_port_at_once_works(make):
         c = w.connect()
         c.sendall(b"x")
         assert c.recv(1) == b"x"
-        w.signal(signal.SIGQUIT)  # weir ends first: TIME_WAIT is on its side
+        w.send_signal(signal.SIGQUIT)  # weir ends first: TIME_WAIT is on its side
         assert ended(c)
         w.wait()
 
@@ -176,7 +176,7 @@ def test_bind_retry_can_be_stopped(make):
         w = make(listener(f"127.0.0.1:{s.getsockname()[1]}",
                           more="bind_retry = 1h\n")).spawn()
         w.wait_log("(?i)in use")
-        w.signal(signal.SIGTERM)
+        w.send_signal(signal.SIGTERM)
         w.wait(0)
 
 

@@ -24,7 +24,7 @@ def forward(address, more=""):
                                     signal.SIGQUIT])
 def test_ends_with_status_0_when_nothing_is_open(weir, signum):
     w = weir(ECHO)
-    w.signal(signum)
+    w.send_signal(signum)
     w.wait(0)
     assert not os.path.exists(w.control_path)
 
@@ -36,7 +36,7 @@ def test_a_graceful_stop_lets_open_connections_end(weir, signum):
     c = w.connect()
     c.sendall(b"before")
     assert read_exactly(c, 6) == b"before"
-    w.signal(signum)
+    w.send_signal(signum)
     eventually(lambda: w.ctl("stats")["state"] == "draining", "it to drain")
     with pytest.raises(OSError):
         w.connect(timeout=1)
@@ -56,7 +56,7 @@ def test_a_graceful_stop_writes_out_all_that_was_read(weir, backend):
     reader = Reader(c)
     c.sendall(data)
     b.wait()
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     c.shutdown(socket.SHUT_WR)
     assert reader.result() == data
     w.wait(0)
@@ -67,7 +67,7 @@ def test_what_is_left_at_drain_timeout_is_destroyed_and_counted(weir):
     w = weir(ECHO, keys={"drain_timeout": "300ms"})
     clients = [w.connect() for _ in range(3)]
     w.wait_figures(connections=3)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     for c in clients:
         assert ended(c)
     w.wait(0)
@@ -79,9 +79,9 @@ def test_a_second_signal_ends_at_once(weir):
     w = weir(ECHO, keys={"drain_timeout": "1h"})
     c = w.connect()
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     eventually(lambda: w.ctl("stats")["state"] == "draining", "it to drain")
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     assert ended(c)
     w.wait(0)
 
@@ -90,7 +90,7 @@ def test_drain_timeout_0_waits_for_ever(weir):
     w = weir(ECHO, keys={"drain_timeout": "0"})
     c = w.connect()
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     eventually(lambda: w.ctl("stats")["state"] == "draining", "it to drain")
     c.sendall(b"x")
     assert c.recv(1) == b"x"
@@ -103,7 +103,7 @@ def test_sigquit_destroys_at_once(weir):
     w = weir(ECHO, keys={"drain_timeout": "1h"})
     clients = [w.connect() for _ in range(3)]
     w.wait_figures(connections=3)
-    w.signal(signal.SIGQUIT)
+    w.send_signal(signal.SIGQUIT)
     for c in clients:
         assert ended(c)
     w.wait(0)
@@ -137,7 +137,7 @@ def test_sigterm_while_a_forwarded_connection_is(weir, backend, state):
     STATES[state](w)
     b.wait()
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     w.wait(0)
     assert w.access()[0]["end"] == "drain"
 
@@ -154,7 +154,7 @@ def test_sigterm_while_a_connection_is_piped(weir, more, what):
     c = w.connect()
     c.sendall(b"x" * 1000)
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     assert ended(c), what
     w.wait(0)
     assert w.access()[0]["end"] == "drain"
@@ -165,7 +165,7 @@ def test_sigterm_while_connecting(weir, blackhole):
              keys={"drain_timeout": "300ms"})
     c = w.connect()
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     assert ended(c)
     w.wait(0)
 
@@ -175,7 +175,7 @@ def test_sigterm_while_clients_wait_in_the_backlog(weir):
              keys={"drain_timeout": "300ms"})
     first, second = w.connect(), w.connect()
     w.wait_figures(connections=1)
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     assert ended(first) and ended(second)
     w.wait(0)
 
@@ -193,7 +193,7 @@ def test_sigterm_while_clients_come_and_go(weir):
         except OSError:
             break
         if i == 50:
-            w.signal(signal.SIGTERM)
+            w.send_signal(signal.SIGTERM)
     w.wait(0)
     assert answered >= 50
 
@@ -205,7 +205,7 @@ def test_sigterm_during_a_bulk_transfer_delivers_all_of_it(weir):
         w = weir(forward(b.address), keys={"drain_timeout": "1h"})
         c = w.connect(timeout=3 * DEADLINE)
         head = read_exactly(c, 1 << 20)
-        w.signal(signal.SIGTERM)
+        w.send_signal(signal.SIGTERM)
         assert head + read_all(c) == data
         c.close()
         w.wait(0, deadline=3 * DEADLINE)
@@ -224,7 +224,7 @@ def test_sigusr1_opens_log_files_anew(weir, folder):
     eventually(lambda: "end=" in access.read_text(), "a line of access log")
     for path in (log, access):
         path.rename(f"{path}.1")
-    w.signal(signal.SIGUSR1)
+    w.send_signal(signal.SIGUSR1)
     eventually(lambda: log.exists() and access.exists(), "new files")
     w.connect().close()
     eventually(lambda: "end=" in access.read_text(), "a line in the new file")
@@ -236,7 +236,7 @@ def test_sigusr1_logs_the_figures_of_each_listener(weir):
     c = w.connect("s")
     c.sendall(b"12345")
     assert read_exactly(c, 5) == b"12345"
-    w.signal(signal.SIGUSR1)
+    w.send_signal(signal.SIGUSR1)
     [line] = w.wait_log(r"listener=s .*accepted=1\b")
     assert "bytes_in=5" in line and "bytes_out=5" in line
     w.wait_log(r"listener=t .*accepted=0\b")
@@ -249,7 +249,7 @@ def test_sigusr1_keeps_the_old_file_where_a_new_one_cannot_be_made(
     place.mkdir()
     w = weir(ECHO, keys={"log": f"file:{place}/log"})
     place.rename(folder / "moved")
-    w.signal(signal.SIGUSR1)
+    w.send_signal(signal.SIGUSR1)
     w.connect().close()
     eventually(lambda: "end=" in (folder / "moved" / "log").read_text(),
                "the access log in the old file")
@@ -258,7 +258,7 @@ def test_sigusr1_keeps_the_old_file_where_a_new_one_cannot_be_made(
 @pytest.mark.parametrize("signum", [signal.SIGPIPE])
 def test_signals_that_are_ignored(weir, signum):
     w = weir(ECHO)
-    w.signal(signum)
+    w.send_signal(signum)
     c = w.connect()
     c.sendall(b"x")
     assert c.recv(1) == b"x"
@@ -288,7 +288,7 @@ def test_a_program_started_with_signals_blocked_still_ends(make):
     w = make(ECHO, setup=lambda: signal.pthread_sigmask(
         signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}))
     w.start()
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     w.wait(0)
 
 
@@ -297,7 +297,7 @@ def test_a_reset_during_the_drain_ends_a_connection(weir, backend):
     w = weir(forward(b.address), keys={"drain_timeout": "1h"})
     c = w.connect()
     s = b.wait()
-    w.signal(signal.SIGTERM)
+    w.send_signal(signal.SIGTERM)
     eventually(lambda: w.ctl("stats")["state"] == "draining", "it to drain")
     reset(s)
     assert is_reset(c)

@@ -61,8 +61,12 @@ def sanitized():
         return b"__asan_init" in f.read()
 
 
+if not os.path.exists(built(PROGRAM)):
+    raise RuntimeError(f"{PROGRAM}: no such program; build it, or set "
+                       "WEIR_TOP_BUILDDIR or WEIR_PROGRAM")
+
 # Whether figures of memory and processor time are those of the program alone.
-MEASURABLE = not WRAP and not sanitized() if os.path.exists(PROGRAM) else True
+MEASURABLE = not WRAP and not sanitized()
 
 
 def eventually(condition, what, deadline=None):
@@ -421,7 +425,7 @@ class Weir:
 
     # ---- its end ----
 
-    def signal(self, number):
+    def send_signal(self, number):
         os.kill(self.pid, number)
 
     def wait(self, status=0, deadline=None):
@@ -456,7 +460,7 @@ class Weir:
             s.close()
         self.sockets.clear()
         if self.alive():
-            self.signal(signum)
+            self.send_signal(signum)
         return self.wait(status)
 
     def finish(self):
@@ -470,7 +474,7 @@ class Weir:
         try:
             if self.alive():
                 self.no_leak()
-                self.signal(signal.SIGTERM)
+                self.send_signal(signal.SIGTERM)
             self.wait()
         finally:
             if self.process.poll() is None:

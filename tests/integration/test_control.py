@@ -1,0 +1,409 @@
+"""The control socket and weirctl."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from weirtest import (CTL, DEADLINE, MEASURABLE, built, echo, ended,
+                      environment, eventually, is_root, read_exactly)
+
+ECHO = "[listener a]\nlisten = 127.0.0.1:0\nmode = echo\n"
+TWO = ECHO + "[listener b]\nlisten = 127.0.0.1:0\nmode = echo\n"
+
+
+def served(c):
+    c.sendall(b"?")
+    return c.recv(1) == b"?"
+
+
+def control_client(w):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(DEADLINE)
+    s.connect(w.control_path)
+    w.sockets.append(s)
+    return s
+
+
+# ---- what is asked ----
+
+@pytest.mark.valgrind
+def test_ping_and_version(weir):
+    w = weir(ECHO)
+    assert w.ctl("ping") == "pong"
+    assert re.match(r"\d+\.\d+", w.ctl("version"))
+
+
+@pytest.mark.valgrind
+def test_stats_has_everything(weir):
+    w = weir(TWO, keys={"max_connections": "100"})
+    c = w.connect("a")
+    assert served(c)
+    stats = w.ctl("stats")
+    assert {"version", "pid", "uptime_s", "state", "connections", "workers",
+            "listeners", "upstreams"} <= set(stats)
+    assert stats["pid"] == w.pid
+    assert stats["state"] == "running"
+    assert stats["connections"] == 1
+    assert [x["name"] for x in stats["listeners"]] == ["a", "b"]
+    a = stats["listeners"][0]
+    want = {"name": "a", "mode": "echo", "addresses": [w.address("a")],
+            "state": "open", "connections": 1, "connections_peak": 1,
+            "max_connections": 0, "accepted": 1, "rejected": 0, "denied": 0,
+            "closed": 0, "errors": 0, "timeouts": 0, "bytes_in": 1,
+            "bytes_out": 1, "buffered": 0}
+    assert {k: a[k] for k in want} == want
+    [worker] = stats["workers"]
+    assert worker["connections"] == 1 and worker["restarts"] == 0
+    assert w.ctl("listeners") == stats["listeners"]
+    assert w.ctl("upstreams") == stats["upstreams"]
+
+
+@pytest.mark.valgrind
+def test_connections_shows_each_open_one(weir, backend):
+    b = backend(echo)
+    w = weir(TWO + "[listener f]\nlisten = 127.0.0.1:0\nmode = forward\n"
+             f"upstream = {b.address}\n")
+    clients = {n: w.connect(n) for n in ("a", "b", "f")}
+    for c in clients.values():
+        c.sendall(b"1234")
+        assert read_exactly(c, 4) == b"1234"
+    found = {x["listener"]: x for x in w.ctl("connections")}
+    assert set(found) == {"a", "b", "f"}
+    for name, c in clients.items():
+        x = found[name]
+        assert x["client"] == "%s:%d" % c.getsockname()
+        assert x["server"] == (b.address if name == "f" else "-")
+        assert (x["bytes_in"], x["bytes_out"]) == (4, 4)
+        assert x["state"] == "open"
+        assert x["age_s"] >= x["idle_s"] >= 0
+    assert [x["listener"] for x in w.ctl("connections f")] == ["f"]
+    assert w.ctl("count") == 3 and w.ctl("count f") == 1
+
+
+def test_states_of_a_connection(weir, blackhole, backend):
+    b = backend()
+    w = weir("[listener c]\nlisten = 127.0.0.1:0\nmode = forward\n"
+             f"upstream = {blackhole().address}\n"
+             "[listener p]\nlisten = 127.0.0.1:0\nmode = pipe\npipe = peer\n"
+             "[listener h]\nlisten = 127.0.0.1:0\nmode = forward\n"
+             f"upstream = {b.address}\n")
+    w.connect("c")
+    w.connect("p")
+    half = w.connect("h")
+    b.wait()
+    half.shutdown(socket.SHUT_WR)
+
+    def states():
+        return {x["listener"]: x["state"] for x in w.ctl("connections")}
+    eventually(lambda: states() == {"c": "connecting", "p": "waiting",
+                                    "h": "half-closed"}, "their states")
+
+
+def test_many_requests_on_one_connection_are_answered_in_order(weir):
+    w = weir(ECHO)
+    answers = w.ctl_raw(b"ping\ncount\nversion\nnonsense\nping\n", 5)
+    assert [x["ok"] for x in answers] == [True, True, True, False, True]
+    assert answers[0]["data"] == answers[4]["data"] == "pong"
+    assert answers[1]["data"] == 0
+
+
+def test_a_request_in_pieces_and_with_cr(weir):
+    w = weir(ECHO)
+    s = control_client(w)
+    for piece in (b"pi", b"n", b"g\r", b"\n"):
+        s.sendall(piece)
+    assert json.loads(s.makefile().readline()) == {"ok": True, "data": "pong"}
+
+
+# ---- what is done ----
+
+@pytest.mark.valgrind
+def test_kill_destroys_one_connection(weir):
+    w = weir(ECHO)
+    a, b = w.connect(), w.connect()
+    assert served(a) and served(b)
+    entry = next(x for x in w.connections()
+                 if x["client"] == "%s:%d" % a.getsockname())
+    w.ctl(f"kill {entry['id']}")
+    assert ended(a)
+    assert served(b)
+    w.ctl_error(f"kill {entry['id']}")
+    w.ctl_error("kill")
+    w.ctl_error("kill x")
+    w.ctl_error("kill -1")
+    w.ctl_error("kill 99999999999999999999999")
+
+
+@pytest.mark.valgrind
+def test_close_refuses_new_clients_and_open_takes_them_again(weir):
+    w = weir(TWO)
+    a = w.connect("a")
+    assert served(a)
+    w.ctl("close a")
+    assert w.listener("a")["state"] == "closed"
+    with pytest.raises(ConnectionRefusedError):
+        w.connect("a")
+    assert served(a)
+    assert served(w.connect("b"))
+    w.ctl_error("close a")
+    w.ctl("open a")
+    eventually(lambda: w.listener("a")["state"] == "open", "it to open")
+    assert w.listener("a")["addresses"] == [w.address("a")]
+    assert served(w.connect("a"))
+    assert served(a)
+    w.ctl_error("open a")
+    assert w.listener("a")["accepted"] == 2
+
+
+def test_close_and_open_of_a_unix_socket(weir, folder):
+    path = folder / "s"
+    w = weir(f"[listener a]\nlisten = unix:{path}\nmode = echo\n")
+    w.ctl("close a")
+    assert not path.exists()
+    w.ctl("open a")
+    eventually(path.exists, "its file")
+    assert served(w.connect())
+
+
+def test_a_listener_that_cannot_be_opened_again(weir):
+    w = weir(TWO)
+    w.ctl("close a")
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", w.port("a")))
+        s.listen()
+        w.ctl_raw(b"open a\n")
+        w.wait_log("(?i)in use")
+        assert w.alive()
+        assert served(w.connect("b"))
+
+
+def test_unknown_names_are_errors_with_the_nearest(weir):
+    w = weir("[listener website]\nlisten = 127.0.0.1:0\nmode = echo\n")
+    for request in ("count", "connections", "close", "open"):
+        error = w.ctl_error(f"{request} webiste")
+        assert "webiste" in error and "website" in error
+    assert "ping" in w.ctl_error("pnig")
+
+
+def test_set_log_level(weir):
+    w = weir(ECHO)
+    w.ctl("set log_level debug")
+    w.connect().close()
+    w.wait_log(r"(^|\s)debug\s")
+    assert "loud" in w.ctl_error("set log_level loud")
+    w.ctl("set log_level error")
+    before = len(w.err.lines)
+    w.connect().close()
+    w.wait_figures(connections=0, accepted=2)
+    assert len(w.err.lines) == before
+
+
+@pytest.mark.valgrind
+def test_shutdown_is_graceful(weir):
+    w = weir(ECHO, keys={"drain_timeout": "1h"})
+    c = w.connect()
+    assert served(c)
+    w.ctl("shutdown")
+    eventually(lambda: w.ctl("stats")["state"] == "draining", "it to drain")
+    assert served(c)
+    c.close()
+    w.wait(0)
+
+
+def test_shutdown_now_destroys(weir):
+    w = weir(ECHO, keys={"drain_timeout": "1h"})
+    c = w.connect()
+    assert served(c)
+    w.ctl("shutdown now")
+    assert ended(c)
+    w.wait(0)
+    assert not os.path.exists(w.control_path)
+
+
+def test_health(weir):
+    w = weir(ECHO, keys={"drain_timeout": "1h"})
+    assert w.ctl("health") == "up"
+    assert w.weirctl("health").returncode == 0
+    c = w.connect()
+    assert served(c)
+    w.ctl("shutdown")
+    eventually(lambda: w.ctl("health") == "drain", "it to drain")
+    assert w.weirctl("health", check=False).returncode == 1
+    c.close()
+    w.wait(0)
+    assert w.weirctl("health", check=False).returncode == 2
+
+
+# ---- what nobody should do ----
+
+@pytest.mark.valgrind
+@pytest.mark.parametrize("line", [
+    b"\xff\xfe\x00garbage", b"{\"json\": 1}", b"stats stats", b"GET / HTTP/1.1",
+    b"ping " * 100, b"\0", b"kill 1 2 3 4 5 6 7 8 9 10 11",
+])
+def test_garbage_is_answered_and_the_next_request_too(weir, line):
+    w = weir(ECHO)
+    first, second = w.ctl_raw(line + b"\nping\n", 2)
+    assert first["ok"] is False and first["error"]
+    assert second == {"ok": True, "data": "pong"}
+
+
+def test_half_a_line_and_gone(weir):
+    w = weir(ECHO)
+    for _ in range(20):
+        s = control_client(w)
+        s.sendall(b"shutdo")
+        s.close()
+    s = control_client(w)
+    s.sendall(b"shutdown now")  # no end of line: no request
+    s.shutdown(socket.SHUT_WR)
+    while s.recv(4096):
+        pass
+    assert w.ctl("ping") == "pong"
+
+
+def test_a_line_of_a_megabyte(weir):
+    w = weir(ECHO)
+    s = control_client(w)
+    before = w.rss()
+    try:
+        s.sendall(b"x" * (1 << 20) + b"\n")
+        answer = s.makefile().readline()
+        if answer:
+            assert json.loads(answer)["ok"] is False
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert w.ctl("ping") == "pong"
+    if MEASURABLE:
+        assert w.rss() - before < 1 << 20
+
+
+def test_a_client_that_never_reads_its_answers(weir):
+    w = weir(ECHO)
+    s = control_client(w)
+    s.settimeout(0.3)
+    before = w.rss()
+    sent = 0
+    try:
+        while sent < 64 << 20:
+            sent += s.send(b"stats\n" * 1000)
+    except (TimeoutError, BrokenPipeError, ConnectionResetError):
+        pass
+    assert sent < 64 << 20
+    assert w.ctl("ping") == "pong"
+    assert served(w.connect())
+    if MEASURABLE:
+        assert w.rss() - before < 4 << 20
+
+
+def test_many_control_clients_leave_nothing_behind(weir):
+    w = weir(ECHO)
+    clients = [control_client(w) for _ in range(30)]
+    for s in clients:
+        s.sendall(b"ping\n")
+    for s in clients:
+        assert b"pong" in s.recv(1000)
+        s.close()
+    w.no_leak()
+
+
+def test_too_many_control_clients_do_not_stop_the_proxy(weir):
+    w = weir(ECHO)
+    for _ in range(300):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(DEADLINE)
+        w.sockets.append(s)
+        s.connect(w.control_path)
+    assert served(w.connect())
+
+
+def test_a_client_that_stays_does_not_hold_up_the_end(weir):
+    w = weir(ECHO)
+    control_client(w)
+    w.send_signal(signal.SIGTERM)
+    w.wait(0)
+
+
+@pytest.mark.skipif(not is_root(), reason="becoming another user needs root")
+def test_another_user_may_not_ask(weir):
+    w = weir(ECHO)
+    r = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup",
+                        "--clear-groups", "nc", "-U", w.control_path],
+                       input=b"ping\n", capture_output=True, timeout=DEADLINE)
+    assert r.returncode != 0 and b"pong" not in r.stdout
+
+
+# ---- weirctl ----
+
+@pytest.mark.parametrize("request_", ["ping", "version", "stats", "listeners",
+                                      "upstreams", "workers", "connections",
+                                      "count", "health", "help"])
+def test_weirctl_prints_every_request_for_people_and_as_json(weir, request_):
+    w = weir(ECHO)
+    assert served(w.connect())
+    people = w.weirctl(request_)
+    assert people.stdout.endswith("\n") or request_ == "upstreams"
+    assert people.stderr == ""
+    data = json.loads(w.weirctl("--json", request_).stdout)
+    if request_ not in ("stats", "connections"):
+        assert data == w.ctl(request_)
+
+
+def test_weirctl_tables_show_names_and_figures(weir):
+    w = weir(TWO)
+    c = w.connect("a")
+    assert served(c)
+    out = w.weirctl("listeners").stdout
+    assert w.address("a") in out and w.address("b") in out
+    out = w.weirctl("connections").stdout
+    assert "%s:%d" % c.getsockname() in out
+    assert w.weirctl("count").stdout.strip() == "1"
+    assert w.weirctl("count", "b").stdout.strip() == "0"
+
+
+def test_weirctl_an_error_is_status_1_on_stderr(weir):
+    w = weir(ECHO)
+    r = w.weirctl("kill", "12345", check=False)
+    assert r.returncode == 1
+    assert r.stdout == ""
+    assert "12345" in r.stderr
+
+
+def test_weirctl_without_a_weir(folder):
+    r = subprocess.run([built(CTL), "-s", folder / "none", "ping"],
+                       env=environment(), capture_output=True, text=True,
+                       timeout=DEADLINE)
+    assert r.returncode == 1
+    assert f"{folder}/none" in r.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["-Z"], ["-s"], ["-t", "x", "ping"],
+                                  ["pi\nng"], [""]])
+def test_weirctl_a_mistake_in_the_command_line_is_status_2(args):
+    r = subprocess.run([built(CTL), *args], env=environment(),
+                       capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 2
+    assert r.stderr and not r.stdout
+
+
+def test_weirctl_does_what_it_is_told(weir):
+    w = weir(ECHO)
+    w.weirctl("close", "a")
+    assert w.listener()["state"] == "closed"
+    w.weirctl("open", "a")
+    w.weirctl("set", "log_level", "debug")
+    w.weirctl("shutdown")
+    w.wait(0)
+
+
+@pytest.mark.parametrize("flag,word", [("-h", "usage"), ("-V", "weirctl")])
+def test_weirctl_help_and_version(flag, word):
+    r = subprocess.run([built(CTL), flag], env=environment(),
+                       capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode == 0 and word in r.stdout
