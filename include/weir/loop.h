@@ -49,7 +49,7 @@ uint64_t weir_loop_now_ms(const struct weir_loop *loop);
 
 /*
  * Ask these name servers instead of the system's: numeric addresses with
- * optional ports, divided by commas. Returns 0, -EINVAL or -ENOMEM.
+ * optional ports, divided by commas; NULL goes back to the system's. Returns 0, -EINVAL or -ENOMEM.
  * Since 0.1.
  */
 int weir_loop_set_name_servers(struct weir_loop *loop, const char *servers);

@@ -242,6 +242,9 @@ int weir_socket_peer_credentials(
 
 enum weir_ready_state weir_socket_ready_state(const struct weir_socket *socket);
 
+/* Neither open, opening nor closing: no handler is due. Since 0.1. */
+bool weir_socket_dormant(const struct weir_socket *socket);
+
 /* The peer's FIN was read (on_end came or is due); ours was asked for. */
 bool weir_socket_read_ended(const struct weir_socket *socket);
 bool weir_socket_write_ended(const struct weir_socket *socket);

@@ -24,8 +24,10 @@
 #include "net/loop_priv.h"
 #include "net/server_priv.h"
 
-/* Pipes that wait in the pool; further ones are closed. */
+/* Pipes that wait in the pool, further ones are closed; and all there may be:
+ * descriptors are for connections first. */
 #define PIPES_KEPT    16
+#define PIPES_MOST    32
 #define PIPE_WISH     (512 * 1024)
 #define PIPE_AT_LEAST (16 * 1024)
 
@@ -43,7 +45,7 @@ struct weir_loop {
 	unsigned char *scratch;
 	TAILQ_HEAD(, weir_server) resting; /* weir_server.resting_next */
 	SLIST_HEAD(, weir__pipe) pipes;
-	unsigned pipe_count;
+	unsigned pipe_count, pipes_made;
 };
 
 struct weir_timer {
@@ -169,8 +171,9 @@ weir_loop_new(struct weir_loop **ret, struct event_base *base)
 }
 
 static void
-close_pipe(struct weir__pipe *pipe)
+close_pipe(struct weir_loop *loop, struct weir__pipe *pipe)
 {
+	loop->pipes_made--;
 	(void)close(pipe->read_fd);
 	(void)close(pipe->write_fd);
 	free(pipe);
@@ -187,7 +190,7 @@ weir_loop_free(struct weir_loop *loop)
 	(void)event_del(&loop->deferred);
 	while ((pipe = SLIST_FIRST(&loop->pipes)) != NULL) {
 		SLIST_REMOVE_HEAD(&loop->pipes, next);
-		close_pipe(pipe);
+		close_pipe(loop, pipe);
 	}
 	free(loop->scratch);
 	if (loop->own_base)
@@ -291,18 +294,21 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 		loop->pipe_count--;
 		return pipe;
 	}
+	if (loop->pipes_made >= PIPES_MOST)
+		return NULL;
 	pipe = malloc(sizeof(*pipe));
 	if (pipe == NULL || pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1) {
 		free(pipe);
 		return NULL;
 	}
+	loop->pipes_made++;
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
 	size = fcntl(fds[0], F_SETPIPE_SZ, PIPE_WISH);
 	if (size == -1) /* the user's share of pipe pages is used up */
 		size = fcntl(fds[0], F_GETPIPE_SZ);
 	if (size < PIPE_AT_LEAST) {
-		close_pipe(pipe);
+		close_pipe(loop, pipe);
 		return NULL;
 	}
 	pipe->capacity = (size_t)size;
@@ -314,7 +320,7 @@ weir__loop_return_pipe(
     struct weir_loop *loop, struct weir__pipe *pipe, bool empty)
 {
 	if (!empty || loop->pipe_count >= PIPES_KEPT) {
-		close_pipe(pipe);
+		close_pipe(loop, pipe);
 		return;
 	}
 	SLIST_INSERT_HEAD(&loop->pipes, pipe, next);

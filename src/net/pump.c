@@ -502,7 +502,9 @@ run_flow(struct weir__flow *f)
 				weir_socket_destroy(s, s->dying);
 				break;
 			}
-			if (s->eof || f->stopped) {
+			/* An end waits for a destination to pass it on to. */
+			if ((s->eof || f->stopped) &&
+			    f->destination->state == WEIR__OPEN) {
 				finish(f);
 				break;
 			}

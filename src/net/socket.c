@@ -833,6 +833,12 @@ weir_socket_ready_state(const struct weir_socket *s)
 }
 
 bool
+weir_socket_dormant(const struct weir_socket *s)
+{
+	return s->state == WEIR__IDLE;
+}
+
+bool
 weir_socket_read_ended(const struct weir_socket *s)
 {
 	return s->rd_ended;

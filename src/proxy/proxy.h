@@ -18,7 +18,7 @@ struct proxy;
 
 /* Descriptors handed over by systemd (sd_listen_fds's protocol). */
 struct proxy_passed_fd {
-	int fd;           /* the proxy's from here on; -1 once taken */
+	int fd;		  /* the proxy's from here on; -1 once taken */
 	const char *name; /* FileDescriptorName, or "unknown"; the caller's,
 			   * lasting as long as the proxy */
 };
@@ -76,7 +76,7 @@ size_t proxy_fds_reserved(const struct config *config);
 
 enum listener_state {
 	LISTENER_STARTING,
-	LISTENER_OPEN,    /* accepting */
+	LISTENER_OPEN,	  /* accepting */
 	LISTENER_WAITING, /* at a limit: clients wait in the backlog */
 	LISTENER_RESTING, /* out of descriptors */
 	LISTENER_CLOSED,  /* by weirctl, or while draining */

@@ -1,0 +1,78 @@
+/*
+ * One client and what it was connected to.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include <sys/queue.h>
+
+#include "proxy/proxy.h"
+#include "proxy/sources.h"
+
+struct child;
+struct listener;
+struct weir_socket;
+struct weir_timer;
+
+/* Who ended it and why; the texts of "end" in the access log. */
+enum session_end {
+	END_NONE,
+	END_CLIENT,
+	END_UPSTREAM,
+	END_TIMEOUT,
+	END_CONNECT_TIMEOUT,
+	END_CONNECT_FAILED,
+	END_DENIED,
+	END_LIMIT,
+	END_RESET,
+	END_DRAIN,
+	END_KILLED,
+};
+
+struct session {
+	struct listener *listener;
+	uint64_t id;
+	struct weir_socket *client, *server; /* NULL once closed */
+	struct session *peer;		     /* pipe = peer; or NULL */
+	struct child *child;		     /* pipe = exec:; or NULL */
+	struct weir_timer *timer;	     /* or NULL */
+
+	enum session_end end;
+	bool connecting, waiting, ending;
+	bool has_source;
+	int connect_error;
+	size_t next_upstream; /* in config.upstream */
+	struct source_key source;
+
+	uint64_t started_ms, connected_ms; /* 0: not connected */
+	uint64_t bytes_in, bytes_out; /* once the client's socket is gone */
+	char *client_text;	      /* for the access log; or NULL */
+	char *server_text;	      /* address last tried; NULL: none */
+	char *tried;		      /* all, where there are more; or NULL */
+
+	TAILQ_ENTRY(session) next;	   /* listener.sessions */
+	TAILQ_ENTRY(session) next_waiting; /* listener.waiting */
+};
+
+/*
+ * A client came; the socket is the session's. At a limit or denied it is
+ * closed at once, and counted.
+ */
+void session_start(struct listener *listener, struct weir_socket *client);
+
+/* End it now, for that reason; it is gone some time after the call. */
+void session_destroy(struct session *session, enum session_end end);
+
+/* End it at once, as the process ends: no handler is awaited. */
+void session_free_now(struct session *session);
+
+const char *session_state_text(const struct session *session);
+const char *session_end_text(enum session_end end);
+
+/* Totals so far. */
+uint64_t session_bytes_in(const struct session *session);
+uint64_t session_bytes_out(const struct session *session);
+size_t session_buffered(const struct session *session);
+uint64_t session_idle_ms(const struct session *session);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * What the logs tell of a session: the access log's line at its end, and an
+ * upstream that cannot be reached, once, until it can again.
+ */
+#include "config.h"
+
+#include "proxy/session_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/socket.h>
+
+#include "log/log.h"
+#include "proxy/proxy_priv.h"
+#include "proxy/session.h"
+
+static const struct config_listener *
+config_of(const struct session *session)
+{
+	return session->listener->config;
+}
+
+void
+session_note_client(struct session *session)
+{
+	struct weir_address address;
+	char text[WEIR_ADDRESS_TEXT];
+
+	if (session->listener->access_log == NULL)
+		return;
+	(void)weir_socket_remote_address(session->client, &address);
+	session->client_text =
+	    strdup(weir_address_text(&address, text, sizeof(text)));
+}
+
+void
+session_note_server(struct session *session, const char *text)
+{
+	free(session->server_text);
+	session->server_text = strdup(text);
+}
+
+/* "a,b": what was tried before, and this. */
+static void
+append_tried(struct session *session, const char *text)
+{
+	char *all;
+
+	if (session->tried == NULL) {
+		session->tried = strdup(text);
+	} else if (asprintf(&all, "%s,%s", session->tried, text) != -1) {
+		free(session->tried);
+		session->tried = all;
+	}
+}
+
+void
+session_note_tried(struct session *session, const struct weir_address *address)
+{
+	char text[WEIR_ADDRESS_TEXT];
+
+	(void)weir_address_text(address, text, sizeof(text));
+	session_note_server(session, text);
+	if (session->listener->access_log != NULL)
+		append_tried(session, text);
+}
+
+void
+session_note_failed(
+    struct session *session, const struct weir_address *address, int err)
+{
+	struct listener *listener = session->listener;
+	char text[WEIR_ADDRESS_TEXT];
+	const char *server = session->server_text;
+	const struct log_field fields[] = {
+	    LOG_T("listener", config_of(session)->name),
+	    LOG_T("server", address != NULL
+				? weir_address_text(address, text, sizeof(text))
+			    : server != NULL ? server
+					     : config_of(session)->target_text),
+	    LOG_T("error", weir_error_text(err)),
+	    LOG_END,
+	};
+
+	log_write(listener->upstream_failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	    fields, "cannot connect");
+	listener->upstream_failing = true;
+}
+
+void
+session_note_connected(struct session *session)
+{
+	struct listener *listener = session->listener;
+
+	if (!listener->upstream_failing)
+		return;
+	listener->upstream_failing = false;
+	log_info("connected again", LOG_T("listener", config_of(session)->name),
+	    LOG_T("server", session->server_text));
+}
+
+void
+session_note_peers(struct session *a, struct session *b)
+{
+	struct session *each[] = {a, b};
+	struct weir_address address;
+	char text[WEIR_ADDRESS_TEXT];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		(void)weir_socket_remote_address(each[1 - i]->client, &address);
+		session_note_server(
+		    each[i], weir_address_text(&address, text, sizeof(text)));
+	}
+}
+
+/* What the client was to be connected to, as it is configured. */
+static const char *
+upstream_text(const struct session *session)
+{
+	const struct config_listener *config = config_of(session);
+	size_t last = session->next_upstream;
+
+	if (config->mode == CONFIG_ECHO)
+		return "echo";
+	if (config->mode == CONFIG_FORWARD)
+		return last > 0 ? config->upstream[last - 1].text : "-";
+	switch (config->target) {
+	case CONFIG_TARGET_NULL:
+		return "null";
+	case CONFIG_TARGET_PEER:
+		return "peer";
+	case CONFIG_TARGET_EXEC:
+		return "exec";
+	case CONFIG_TARGET_FILE:
+		return "file";
+	case CONFIG_TARGET_FIFO:
+		return "fifo";
+	case CONFIG_TARGET_STDOUT:
+		return "stdout";
+	}
+	return "-";
+}
+
+void
+session_log(const struct session *session)
+{
+	struct weir_loop *loop = session->listener->proxy->loop;
+	uint64_t now = weir_loop_now_ms(loop);
+	const struct log_field fields[] = {
+	    LOG_N("id", session->id),
+	    LOG_T("listener", config_of(session)->name),
+	    LOG_T("client", session->client_text),
+	    LOG_T("upstream", upstream_text(session)),
+	    LOG_T("server", session->server_text),
+	    LOG_T("tried",
+		session->tried != NULL ? session->tried : session->server_text),
+	    LOG_N(
+		"connect_ms", session->connected_ms > 0
+				  ? session->connected_ms - session->started_ms
+				  : 0),
+	    LOG_N("duration_ms", now - session->started_ms),
+	    LOG_N("bytes_in", session_bytes_in(session)),
+	    LOG_N("bytes_out", session_bytes_out(session)),
+	    LOG_T("end", session_end_text(session->end)),
+	    LOG_END,
+	};
+
+	if (session->listener->access_log != NULL)
+		log_file_write(
+		    session->listener->access_log, "connection", fields);
+}

@@ -1,0 +1,361 @@
+/*
+ * The targets of pipe = TARGET. What they open becomes a socket like any
+ * other, so that back-pressure, limits and ends are the library's affair.
+ *
+ * A program runs in a process group of its own. When its connection has ended
+ * the group is asked to end, and made to after a while. It is reaped whenever
+ * it ends, and what it says on standard error goes to the log, a line each.
+ */
+#include "config.h"
+
+#include "proxy/target.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/socket.h>
+
+#include "config/config.h"
+#include "log/log.h"
+#include "proxy/proxy_priv.h"
+
+/* From SIGTERM to SIGKILL; and for the rest of standard error after that. */
+#define CHILD_GRACE_MS 5000
+#define CHILD_REST_MS  1000
+
+/* ---- files ---- */
+
+static int
+open_file(const char *path)
+{
+	int fd = open(path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+	    0640);
+
+	return fd == -1 ? -errno : fd;
+}
+
+static int
+open_fifo(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (mkfifo(path, 0660) == -1 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		return -errno;
+	if (fstat(fd, &st) == -1 || !S_ISFIFO(st.st_mode)) {
+		(void)close(fd);
+		return -EEXIST; /* it is there and is no FIFO */
+	}
+	return fd;
+}
+
+/* Opened anew, so that its mode is ours alone and no terminal or pipe that is
+ * shared with others becomes non-blocking for them. */
+static int
+open_stdout(void)
+{
+	int fd = open("/proc/self/fd/1",
+	    O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd == -1)
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	return fd == -1 ? -errno : fd;
+}
+
+int
+target_open(const struct config_listener *config, struct weir_socket *server)
+{
+	int fd, err;
+
+	switch (config->target) {
+	case CONFIG_TARGET_FILE:
+		fd = open_file(config->target_text);
+		break;
+	case CONFIG_TARGET_FIFO:
+		fd = open_fifo(config->target_text);
+		break;
+	case CONFIG_TARGET_STDOUT:
+		fd = open_stdout();
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (fd < 0)
+		return fd;
+	err = weir_socket_open_fd(server, fd, false, true);
+	if (err != 0)
+		(void)close(fd);
+	return err;
+}
+
+/* ---- a child's standard error ---- */
+
+static void
+log_line(struct child *child)
+{
+	const struct log_field fields[] = {
+	    LOG_T("listener", child->listener),
+	    LOG_N("pid", child->pid),
+	    LOG_END,
+	};
+
+	if (child->line_length == 0)
+		return;
+	child->line[child->line_length] = '\0';
+	child->line_length = 0;
+	log_write(LOG_LEVEL_WARN, fields, "%s", child->line);
+}
+
+static void
+on_error_data(
+    struct weir_socket *socket, const void *data, size_t length, void *user)
+{
+	struct child *child = user;
+	const char *p = data;
+	size_t i;
+
+	(void)socket;
+	for (i = 0; i < length; i++) {
+		/* A longer line than fits goes on in the next. */
+		if (p[i] == '\n' ||
+		    child->line_length == sizeof(child->line) - 1)
+			log_line(child);
+		if (p[i] != '\n' && p[i] != '\r')
+			child->line[child->line_length++] = p[i];
+	}
+}
+
+static void
+reap_if_done(struct child *child)
+{
+	if (!child->gone || child->errors != NULL || child->timer == NULL)
+		return;
+	TAILQ_REMOVE(&child->proxy->children, child, next);
+	weir_timer_free(child->timer);
+	free(child);
+}
+
+static void
+on_errors_closed(struct weir_socket *socket, int err, void *user)
+{
+	struct child *child = user;
+
+	(void)err;
+	log_line(child);
+	weir_socket_free(socket);
+	child->errors = NULL;
+	reap_if_done(child);
+}
+
+static const struct weir_socket_handlers error_handlers = {
+    .on_data = on_error_data,
+    .on_close = on_errors_closed,
+};
+
+/* ---- a child's life ---- */
+
+static void
+on_child_timer(struct weir_timer *timer, void *user)
+{
+	struct child *child = user;
+
+	if (!child->gone) {
+		(void)kill(-child->pid, SIGKILL);
+		return;
+	}
+	/* Somebody else holds its standard error open: no longer our affair. */
+	(void)timer;
+	log_line(child);
+	weir_socket_free(child->errors);
+	child->errors = NULL;
+	reap_if_done(child);
+}
+
+void
+child_release(struct child *child)
+{
+	struct weir_loop *loop = child->proxy->loop;
+
+	if (child->timer != NULL)
+		return;
+	(void)kill(-child->pid, SIGTERM);
+	if (weir_timer_new(&child->timer, loop, on_child_timer, child) != 0 ||
+	    weir_timer_start(child->timer,
+		child->gone ? CHILD_REST_MS : CHILD_GRACE_MS) != 0)
+		(void)kill(-child->pid, SIGKILL);
+	reap_if_done(child);
+}
+
+static void
+on_sigchld(struct weir_signal *signal, int signo, void *user)
+{
+	struct proxy *proxy = user;
+	struct child *child, *after;
+
+	(void)signal;
+	(void)signo;
+	for (child = TAILQ_FIRST(&proxy->children); child != NULL;
+	     child = after) {
+		after = TAILQ_NEXT(child, next);
+		if (child->gone || waitpid(child->pid, NULL, WNOHANG) <= 0)
+			continue;
+		child->gone = true;
+		if (child->timer != NULL)
+			(void)weir_timer_start(child->timer, CHILD_REST_MS);
+		reap_if_done(child);
+	}
+}
+
+void
+target_kill_all(struct proxy *proxy)
+{
+	struct child *child;
+
+	while ((child = TAILQ_FIRST(&proxy->children)) != NULL) {
+		(void)kill(-child->pid, SIGKILL);
+		TAILQ_REMOVE(&proxy->children, child, next);
+		weir_socket_free(child->errors);
+		weir_timer_free(child->timer);
+		free(child);
+	}
+	weir_signal_free(proxy->sigchld);
+	proxy->sigchld = NULL;
+}
+
+/* ---- starting one ---- */
+
+/* Nothing of the daemon's signal handling passes on to the program. */
+static int
+set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+	int err = posix_spawnattr_init(attributes);
+
+	if (err != 0)
+		return -err;
+	(void)sigfillset(&all);
+	(void)sigemptyset(&none);
+	(void)posix_spawnattr_setsigdefault(attributes, &all);
+	(void)posix_spawnattr_setsigmask(attributes, &none);
+	(void)posix_spawnattr_setpgroup(attributes, 0);
+	(void)posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
+						       POSIX_SPAWN_SETSIGMASK |
+						       POSIX_SPAWN_SETPGROUP);
+	return 0;
+}
+
+static int
+spawn(pid_t *pid, char **argv, int io, int errors)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int err;
+
+	err = set_attributes(&attributes);
+	if (err != 0)
+		return err;
+	err = -posix_spawn_file_actions_init(&actions);
+	if (err == 0) {
+		err = -posix_spawn_file_actions_adddup2(&actions, io, 0);
+		if (err == 0)
+			err =
+			    -posix_spawn_file_actions_adddup2(&actions, io, 1);
+		if (err == 0)
+			err = -posix_spawn_file_actions_adddup2(
+			    &actions, errors, 2);
+		if (err == 0)
+			err = -posix_spawnp(
+			    pid, argv[0], &actions, &attributes, argv, environ);
+		(void)posix_spawn_file_actions_destroy(&actions);
+	}
+	(void)posix_spawnattr_destroy(&attributes);
+	return err;
+}
+
+/* The parent's ends become sockets; fds that were taken over are set to -1. */
+static int
+attach(struct child *child, struct weir_socket *server, int *io, int *errors)
+{
+	int err;
+
+	err = weir_socket_new(
+	    &child->errors, child->proxy->loop, NULL, &error_handlers, child);
+	if (err == 0)
+		err = weir_socket_open_fd(child->errors, *errors, true, false);
+	if (err != 0)
+		return err;
+	*errors = -1;
+	weir_socket_unref(child->errors);
+	err = weir_socket_open_fd(server, *io, true, true);
+	if (err == 0)
+		*io = -1;
+	return err;
+}
+
+static int
+start(struct child *child, const struct config_listener *config,
+    struct weir_socket *server)
+{
+	int io[2] = {-1, -1}, errors[2] = {-1, -1}, err;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, io) == -1)
+		return -errno;
+	if (pipe2(errors, O_CLOEXEC) == -1)
+		err = -errno;
+	else
+		err = attach(child, server, &io[0], &errors[0]);
+	if (err == 0)
+		err = spawn(&child->pid, config->target_argv, io[1], errors[1]);
+	if (io[0] != -1)
+		(void)close(io[0]);
+	if (errors[0] != -1)
+		(void)close(errors[0]);
+	(void)close(io[1]);
+	if (errors[1] != -1)
+		(void)close(errors[1]);
+	return err;
+}
+
+int
+target_exec(struct child **ret, struct proxy *proxy,
+    const struct config_listener *config, struct weir_socket *server)
+{
+	struct child *child;
+	int err;
+
+	if (proxy->sigchld == NULL) {
+		err = weir_signal_new(
+		    &proxy->sigchld, proxy->loop, SIGCHLD, on_sigchld, proxy);
+		if (err != 0)
+			return err;
+	}
+	child = calloc(1, sizeof(*child));
+	if (child == NULL)
+		return -ENOMEM;
+	child->proxy = proxy;
+	child->listener = config->name;
+	err = start(child, config, server);
+	if (err != 0) {
+		weir_socket_free(child->errors);
+		free(child);
+		return err;
+	}
+	TAILQ_INSERT_TAIL(&proxy->children, child, next);
+	*ret = child;
+	return 0;
+}
