@@ -114,6 +114,20 @@ log_reopen(void)
 	return first;
 }
 
+int
+log_chown(uid_t user, gid_t group)
+{
+	int first = log_sink_chown(&the_log.sink, user, group);
+
+	for (struct log_file *f = the_log.files; f != NULL; f = f->next) {
+		int result = log_sink_chown(&f->sink, user, group);
+
+		if (first == 0)
+			first = result;
+	}
+	return first;
+}
+
 static void
 write_to_log(const struct log_entry *entry)
 {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -44,6 +45,13 @@ enum log_format log_get_format(void);
  * Returns 0, or -errno of the first that could not be; the old one stays. */
 int log_reopen(void);
 void log_close(void);
+
+/*
+ * Give all log files that are open to a user and group ((uid_t)-1, (gid_t)-1:
+ * as it is), so that log_reopen() still may write to them once the process
+ * has become that user. Returns 0, or -errno of the first that could not be.
+ */
+int log_chown(uid_t user, gid_t group);
 
 /* "LEVEL message key=value ..."; fields may be NULL. */
 void log_write(enum log_level level, const struct log_field *fields,

@@ -392,3 +392,18 @@ log_sink_reopen(struct log_sink *sink)
 	sink->fd = fd;
 	return 0;
 }
+
+int
+log_sink_chown(const struct log_sink *sink, uid_t user, gid_t group)
+{
+	struct stat status;
+
+	if (sink->kind != LOG_SINK_STREAM || sink->path == NULL)
+		return 0;
+	if (fstat(sink->fd, &status) < 0)
+		return -errno;
+	/* file:/dev/stdout and its like are not ours to give. */
+	if (!S_ISREG(status.st_mode))
+		return 0;
+	return fchown(sink->fd, user, group) < 0 ? -errno : 0;
+}

@@ -4,11 +4,14 @@
 #include "config.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +248,39 @@ START_TEST(before_it_is_opened_the_log_is_stderr)
 }
 END_TEST
 
+START_TEST(files_given_to_a_user_can_be_reopened_by_it)
+{
+	struct log_file *file;
+	pid_t child;
+	int status;
+
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	ck_assert_int_eq(log_file_open(&file, other), 0);
+	ck_assert_int_eq(log_chown(4242, (gid_t)-1), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		if (setgroups(0, NULL) < 0 || setresgid(4243, 4243, 4243) < 0 ||
+		    setresuid(4242, 4242, 4242) < 0)
+			_exit(1);
+		_exit(log_reopen() == 0 ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	log_file_unref(file);
+}
+END_TEST
+
+START_TEST(what_is_no_file_is_not_given_away)
+{
+	ck_assert_int_eq(
+	    log_open(LOG_TO_FILE, "/dev/null", LOG_FORMAT_TEXT), 0);
+	ck_assert_int_eq(log_chown(4242, 4242), 0);
+	ck_assert_int_eq(log_open(LOG_TO_STDERR, NULL, LOG_FORMAT_TEXT), 0);
+	ck_assert_int_eq(log_chown(4242, 4242), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -266,6 +302,11 @@ main(void)
 	tcase_add_test(tcase, the_file_without_a_path_is_the_log);
 	tcase_add_test(tcase, reopening_reaches_the_log_and_every_file);
 	tcase_add_test(tcase, before_it_is_opened_the_log_is_stderr);
+	tcase_add_test(tcase, what_is_no_file_is_not_given_away);
+	/* Only root can become somebody else. */
+	if (geteuid() == 0)
+		tcase_add_test(
+		    tcase, files_given_to_a_user_can_be_reopened_by_it);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
