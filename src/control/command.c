@@ -429,9 +429,38 @@ log_request(
 		log_info("control request", LOG_T("request", text));
 }
 
+/* Find the row of a request whose words are cut; else that was answered. */
+static const struct command *
+accept_command(struct request *request, bool whole)
+{
+	const struct command *c = find_command(request);
+
+	if (c == NULL) {
+		unknown_request(request);
+		return NULL;
+	}
+	if (request->argument_count < c->fewest ||
+	    request->argument_count > c->most) {
+		answer_error(request->answer,
+		    "\"%s\" takes %s, and %zu %s given", c->name,
+		    c->most == 0 ? "no argument" : c->arguments,
+		    request->argument_count,
+		    request->argument_count == 1 ? "was" : "were");
+		return NULL;
+	}
+	if (c->changes && !whole) {
+		answer_error(request->answer,
+		    "the line of \"%s\" has no end, so it may be half a "
+		    "request; nothing was done",
+		    c->name);
+		return NULL;
+	}
+	return c;
+}
+
 enum command_effect
 command_run(struct proxy *proxy, const struct command_caller *caller,
-    const char *line, size_t length, struct answer *answer)
+    const char *line, size_t length, bool whole, struct answer *answer)
 {
 	struct request request = {.proxy = proxy, .answer = answer};
 	const struct command *c;
@@ -447,19 +476,9 @@ command_run(struct proxy *proxy, const struct command_caller *caller,
 	split(&request);
 	if (request.count == 0)
 		return COMMAND_DONE;
-	c = find_command(&request);
-	if (c == NULL) {
-		unknown_request(&request);
+	c = accept_command(&request, whole);
+	if (c == NULL)
 		return COMMAND_DONE;
-	}
-	if (request.argument_count < c->fewest ||
-	    request.argument_count > c->most) {
-		answer_error(answer, "\"%s\" takes %s, and %zu %s given",
-		    c->name, c->most == 0 ? "no argument" : c->arguments,
-		    request.argument_count,
-		    request.argument_count == 1 ? "was" : "were");
-		return COMMAND_DONE;
-	}
 	if (c->changes)
 		log_request(caller, line, length);
 	return c->run(&request);

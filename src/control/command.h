@@ -26,10 +26,12 @@ enum command_effect {
 
 /*
  * Carry out one request: length bytes without the line's end. A line of blanks
- * is no request and leaves the answer as it is; any other gets one.
+ * is no request and leaves the answer as it is; any other gets one. whole is
+ * false where the connection ended before the line did: then it may be half a
+ * request, and is carried out only where it changes nothing.
  */
 enum command_effect command_run(struct proxy *proxy,
     const struct command_caller *caller, const char *line, size_t length,
-    struct answer *answer);
+    bool whole, struct answer *answer);
 
 #endif

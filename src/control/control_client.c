@@ -10,8 +10,9 @@
  * rest for as long, so that the proxy has at least half of it.
  *
  * A last line without a line's end counts when the client has shut its side,
- * as "printf ping | nc -NU ..." sends it. What requests mean is the affair of
- * command.c.
+ * as "printf ping | nc -NU ..." sends it; but as that may be half of what a
+ * client meant that has died, it changes nothing. What requests mean is the
+ * affair of command.c.
  */
 #include "config.h"
 
@@ -126,7 +127,8 @@ send_answer(struct control_client *client, const struct answer *answer)
 
 /* Carry out one line. False where the client has been freed meanwhile. */
 static bool
-run_line(struct control_client *client, const char *line, size_t length)
+run_line(
+    struct control_client *client, const char *line, size_t length, bool whole)
 {
 	struct control_client_owner *owner = client->owner;
 	struct answer answer = ANSWER_NULL;
@@ -134,8 +136,8 @@ run_line(struct control_client *client, const char *line, size_t length)
 
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
-	effect =
-	    command_run(owner->proxy, &client->caller, line, length, &answer);
+	effect = command_run(
+	    owner->proxy, &client->caller, line, length, whole, &answer);
 	if (answer_given(&answer))
 		send_answer(client, &answer);
 	if (length > CONTROL_REQUEST_MAX)
@@ -213,7 +215,8 @@ run_lines(struct control_client *client)
 		if (client->waiting || client->closing ||
 		    !next_line(client, offset, &length, &after))
 			break;
-		if (!run_line(client, client->in + offset, length))
+		if (!run_line(client, client->in + offset, length,
+			after > offset + length))
 			return false;
 		offset = after;
 	}

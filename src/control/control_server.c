@@ -36,6 +36,7 @@ struct control {
 	unsigned depth;		    /* of handlers that are being called */
 	bool doomed;		    /* to be freed when depth is 0 */
 	bool stopping;
+	bool full;	/* clients were refused since the last was accepted */
 	bool finishing; /* clients were told to finish */
 	bool over;	/* on_stopped was called */
 };
@@ -177,6 +178,7 @@ on_connection(
 	struct control *control = user;
 
 	(void)server;
+	control->full = false;
 	if (control->stopping)
 		weir_socket_free(socket);
 	else if (control_client_new(&control->owner, socket) != 0)
@@ -187,11 +189,15 @@ static void
 on_drop(struct weir_server *server, const struct weir_address *local,
     const struct weir_address *remote, void *user)
 {
+	struct control *control = user;
+
 	(void)server;
 	(void)local;
 	(void)remote;
-	(void)user;
-	log_warn("control client refused: too many are connected",
+	if (control->full)
+		return;
+	control->full = true;
+	log_warn("control clients refused: too many are connected",
 	    LOG_N("max", CONTROL_CLIENTS_MAX));
 }
 

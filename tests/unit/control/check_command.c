@@ -20,11 +20,13 @@
 
 static struct proxy proxy;
 static enum command_effect effect; /* of the last request */
+static bool whole;
 
 static void
 setup(void)
 {
 	fake_proxy_init(&proxy, 3);
+	whole = true;
 	log_set_level(LOG_LEVEL_ERROR);
 }
 
@@ -39,7 +41,7 @@ ask_bytes(const char *line, size_t length)
 	const char *text;
 	size_t size;
 
-	effect = command_run(&proxy, &caller, line, length, &answer);
+	effect = command_run(&proxy, &caller, line, length, whole, &answer);
 	if (answer_given(&answer)) {
 		text = answer_line(&answer, &size);
 		ck_assert_uint_gt(size, 1);
@@ -307,6 +309,20 @@ START_TEST(shutdown_is_left_to_the_caller)
 }
 END_TEST
 
+START_TEST(half_a_line_may_ask_but_not_change)
+{
+	whole = false;
+	check_says("ping", "pong");
+	check_refused("kill 2",
+	    "the line of \"kill\" has no end, so it may be half a request; "
+	    "nothing was done");
+	check_refused("shutdown now",
+	    "the line of \"shutdown\" has no end, so it may be half a "
+	    "request; nothing was done");
+	ck_assert_uint_eq(proxy.killed, 0);
+}
+END_TEST
+
 START_TEST(help_lists_every_request)
 {
 	size_t count = 0;
@@ -347,6 +363,7 @@ command_suite(void)
 	tcase_add_test(tc, a_listener_is_closed_and_opened);
 	tcase_add_test(tc, the_log_level_is_set);
 	tcase_add_test(tc, shutdown_is_left_to_the_caller);
+	tcase_add_test(tc, half_a_line_may_ask_but_not_change);
 	tcase_add_test(tc, help_lists_every_request);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -583,6 +583,22 @@ START_TEST(half_a_line_before_the_end_is_a_request)
 }
 END_TEST
 
+START_TEST(half_a_line_before_the_end_changes_nothing)
+{
+	struct client client;
+
+	start();
+	client_open(&client);
+	client.shut = true;
+	client_ask(&client, "ping\nshutdown now", 2);
+	check_says(&client, 0, "pong");
+	check_refused(&client, 1, "has no end");
+	until(has_ended, &client);
+	ck_assert_str_eq(events, "r");
+	client_close(&client);
+}
+END_TEST
+
 START_TEST(an_end_without_a_request_is_just_an_end)
 {
 	struct client client;
@@ -923,6 +939,7 @@ control_suite(void)
 	tcase_add_test(tc, crlf_ends_a_line_and_empty_lines_are_nothing);
 	tcase_add_test(tc, a_cr_within_a_line_is_refused);
 	tcase_add_test(tc, half_a_line_before_the_end_is_a_request);
+	tcase_add_test(tc, half_a_line_before_the_end_changes_nothing);
 	tcase_add_test(tc, an_end_without_a_request_is_just_an_end);
 	tcase_add_test(tc, a_big_answer_is_whole_although_the_client_has_ended);
 	tcase_add_test(tc, garbage_is_refused_and_the_next_request_answered);
