@@ -167,7 +167,11 @@ parse_options(struct options *o, int argc, char **argv)
 		switch (c) {
 		case 's':
 			o->socket = optarg;
-			break;
+			if (*optarg != '\0')
+				break;
+			(void)fprintf(
+			    stderr, "weirctl: --socket: the path is empty\n");
+			return EXIT_USAGE;
 		case 'j':
 			o->json = true;
 			break;
