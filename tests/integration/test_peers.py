@@ -134,7 +134,7 @@ def test_curl_parallel(weir, web):
 
 
 def test_socat_both_ways_of_a_unix_socket(weir, folder, spawn):
-    spawn(["socat", f"UNIX-LISTEN:{folder}/back,fork", "EXEC:cat"])
+    spawn(["socat", "-t", "30", f"UNIX-LISTEN:{folder}/back,fork", "EXEC:cat"])
     eventually((folder / "back").exists, "socat to listen")
     w = weir("[listener f]\nlisten = 127.0.0.1:0\nmode = forward\n"
              f"upstream = unix:{folder}/back\n")
