@@ -6,7 +6,7 @@ noinst_LTLIBRARIES += %D%/libnet.la
 %C%_libnet_la_LIBADD = $(EVENT_LIBS) $(CARES_LIBS)
 %C%_libnet_la_SOURCES = %D%/address.c %D%/address_priv.h %D%/connect.c %D%/error.c %D%/loop.c \
     %D%/loop_priv.h %D%/pump.c %D%/resolve.c %D%/server.c %D%/server_priv.h \
-    %D%/socket.c %D%/socket_priv.h %D%/stream.c %D%/tuning.c
+    %D%/socket.c %D%/socket_priv.h %D%/stream.c %D%/tuning.c %D%/version.c
 
 lib_LTLIBRARIES += libweir.la
 libweir_la_SOURCES =
