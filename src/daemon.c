@@ -218,6 +218,11 @@ serve(struct daemon *d)
 		fail(d);
 		return;
 	}
+	/* Files that were opened as root must be opened anew as the other. */
+	(void)log_chown(d->privileges.user_set ? d->privileges.user : (uid_t)-1,
+	    d->privileges.user_set || d->privileges.group_set
+		? d->privileges.group
+		: (gid_t)-1);
 	if (privileges_drop(&d->privileges, &error) != 0) {
 		log_failure("cannot give up privileges", error);
 		fail(d);
