@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/option_priv.h"
 #include "config/value.h"
 
 void
@@ -38,8 +39,8 @@ static void
 insert_mistake(
     struct config_builder *builder, struct config_place place, char *text)
 {
-	struct config_mistake *rows = reallocarray(
-	    builder->mistakes, builder->mistake_count + 1, sizeof(*rows));
+	struct config_mistake *rows = option_grow(
+	    builder->mistakes, builder->mistake_count, sizeof(*rows));
 	size_t i = builder->mistake_count;
 
 	if (rows == NULL || text == NULL) {

@@ -241,6 +241,9 @@ gather_value(struct source *source, const char *start, size_t room)
 	if (more)
 		mistake(source, source->first_line,
 		    "the value goes on (\\) after the end of the file");
+	while (!quoted && source->value.length > 0 &&
+	       strchr(blanks, source->value.data[source->value.length - 1]))
+		source->value.data[--source->value.length] = '\0';
 	if (source->value.failed)
 		source->failed = true;
 	return good && !more && !source->failed &&

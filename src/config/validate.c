@@ -11,6 +11,7 @@
 
 #include "config/builder_priv.h"
 #include "config/conflict_priv.h"
+#include "config/option_priv.h"
 
 /* One listener under check. */
 struct check {
@@ -53,8 +54,8 @@ config_warn(struct config_builder *builder, struct config *config,
     struct config_place place, const char *text)
 {
 	struct strbuf warning = STRBUF_NULL;
-	char **rows = reallocarray(
-	    config->warnings, config->warning_count + 1, sizeof(*rows));
+	char **rows =
+	    option_grow(config->warnings, config->warning_count, sizeof(*rows));
 
 	if (place.file != NULL) {
 		config_place_text(&warning, place);

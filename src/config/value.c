@@ -102,9 +102,12 @@ is_plain(const char *value, size_t length)
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "_./:,@%+=*?!|&()<>[]~^'- ";
 
-	return length > 0 && memchr(value, '\0', length) == NULL &&
-	       strspn(value, plain) == length && value[0] != ' ' &&
-	       value[length - 1] != ' ';
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		if (memchr(plain, value[i], sizeof(plain) - 1) == NULL)
+			return false;
+	return length > 0 && value[0] != ' ' && value[length - 1] != ' ';
 }
 
 void
