@@ -111,9 +111,8 @@ succeeded(struct weir_socket *s)
 	weir__connect_free(s);
 	s->writable = true;
 	(void)weir__socket_opened(s, fd);
-	weir__socket_settle(s);
-	if (s->state == WEIR__OPEN)
-		weir__socket_defer(s, WEIR__DUE_OPENED | WEIR__DUE_READ);
+	s->fresh = true;
+	weir__socket_defer(s, WEIR__DUE_OPENED | WEIR__DUE_READ);
 }
 
 static void

@@ -590,7 +590,9 @@ look_for_reset(struct weir_socket *s)
 static bool
 flow_waits(const struct weir__flow *f)
 {
-	return f != NULL && (f->piped > 0 || held(f->source) > 0);
+	return f != NULL &&
+	       (f->piped > 0 || held(f->source) > 0 || f->source->eof ||
+		   f->stopped || f->source->dying != 0);
 }
 
 void
@@ -604,7 +606,9 @@ weir__pump_run(struct weir_socket *s)
 	else if (s->state == WEIR__OPEN && s->pollable)
 		read_for_handler(s);
 	if (s->state == WEIR__OPEN && s->to != s->from && flow_waits(s->to)) {
-		s->to->source->readable = true; /* perhaps: saves a turn */
+		/* Perhaps; after a wait it saves a turn. */
+		s->to->source->readable =
+		    s->to->full || s->to->source->dying != 0;
 		run_flow(s->to);
 	}
 	if (s->state == WEIR__OPEN && s->from == NULL && s->dying != 0)
@@ -627,6 +631,7 @@ on_event(evutil_socket_t fd, short what, void *user)
 	} else if (s->interest == WEIR__WATCH) {
 		look_for_reset(s);
 	} else {
+		s->seen_twice = s->eof;
 		s->readable = (what & EV_READ) != 0;
 		if (what & EV_WRITE)
 			s->writable = true;
@@ -656,11 +661,16 @@ weir__pump_update(struct weir_socket *s)
 	unsigned want;
 	short events = EV_PERSIST;
 
-	if (s->fd == -1 || s->bev != NULL || !s->pollable ||
+	if (s->fd == -1 || s->bev != NULL || !s->pollable || s->fresh ||
 	    (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING))
 		return;
 	want = interest(s);
 	if (want == s->interest)
+		return;
+	/* A FIN is often followed by the other side's at once. Only if it is
+	 * still readable in the next turn is it worth two calls to watch. */
+	if (want == WEIR__WATCH && s->interest == WEIR__READ && s->eof &&
+	    !s->seen_twice)
 		return;
 	if (s->interest != 0)
 		(void)event_del(&s->event);
@@ -732,7 +742,8 @@ weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
 	source->explicit_pause = false;
 	weir__socket_settle(source);
 	weir__socket_settle(destination);
-	weir__socket_defer(source, WEIR__DUE_READ);
+	if (held(source) > 0 || source->eof)
+		weir__socket_defer(source, WEIR__DUE_READ);
 	return 0;
 }
 

@@ -167,7 +167,7 @@ hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
 	weir__pin(socket);
 	server->handlers->on_connection(server, socket, server->user);
-	weir__socket_settle(socket);
+	weir__socket_unwrap(socket);
 	weir__unpin(socket);
 	return 0;
 }
@@ -204,12 +204,14 @@ on_readable(evutil_socket_t fd, short what, void *user)
 	struct weir_server *server = user;
 	struct sockaddr_in6 remote;
 	socklen_t length;
+	int batch = server->told_resting ? ACCEPT_BATCH : server->batch;
 	int i, err = 0, new;
 
 	(void)what;
 	server->depth++;
-	for (i = 0; i < ACCEPT_BATCH && server->fd == fd && !server->paused;
-	     i++) {
+	/* Most often one waits, and a second look would be in vain; when more
+	 * do, more are taken a turn. */
+	for (i = 0; i < batch && server->fd == fd && !server->paused; i++) {
 		remote.sin6_family = AF_UNSPEC;
 		length = sizeof(remote); /* a unix one is cut, and not kept */
 		new = accept4(fd, (struct sockaddr *)&remote, &length,
@@ -219,6 +221,9 @@ on_readable(evutil_socket_t fd, short what, void *user)
 			break;
 		/* Anything else is one connection's bad luck. */
 	}
+	server->batch = err == -EAGAIN ? 1 : server->batch * 2;
+	if (server->batch > ACCEPT_BATCH)
+		server->batch = ACCEPT_BATCH;
 	if (server->fd == fd && is_shortage(err))
 		rest(server, err);
 	else if (server->fd == fd && is_broken(err))
@@ -377,6 +382,7 @@ weir_server_new(struct weir_server **ret, struct weir_loop *loop,
 	server->fd = -1;
 	server->task.fn = run_task;
 	server->max_connections = -1;
+	server->batch = 1;
 	TAILQ_INIT(&server->sockets);
 	(void)evtimer_assign(
 	    &server->retry, weir_loop_base(loop), on_retry, server);

@@ -32,6 +32,7 @@ struct weir_server {
 	bool doomed;	/* freed; goes when depth is 0 */
 
 	long max_connections;
+	int batch; /* accepts a turn: grows while more wait */
 	size_t connections;
 
 	/* Of its own socket file, to be removed; path empty: none. */

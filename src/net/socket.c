@@ -163,8 +163,10 @@ run_task(struct weir__task *task)
 	weir__pin(s);
 	if (take_due(s, WEIR__DUE_CONNECT))
 		weir__connect_next(s);
-	if (take_due(s, WEIR__DUE_OPENED))
+	if (take_due(s, WEIR__DUE_OPENED)) {
 		tell_opened(s);
+		weir__socket_unwrap(s);
+	}
 	if (take_due(s, WEIR__DUE_DRAIN))
 		weir__tell(s, on_drain);
 	if (take_due(s, WEIR__DUE_FULL))
@@ -172,7 +174,8 @@ run_task(struct weir__task *task)
 	if (take_due(s, WEIR__DUE_BROKEN))
 		weir__tell(s, on_broken, , s->dying);
 	if (take_due(s, WEIR__DUE_READ)) {
-		s->readable = true; /* perhaps: a read will tell */
+		/* Nothing waits for the bytes of one that fails: just look. */
+		s->readable = s->dying != 0;
 		if (s->bev != NULL)
 			weir__stream_read(s);
 		else
@@ -251,7 +254,7 @@ forget(struct weir_socket *s)
 {
 	s->eof = s->rd_ended = false;
 	s->end_asked = s->fin_sent = s->soon = false;
-	s->readable = s->writable = false;
+	s->readable = s->writable = s->fresh = s->seen_twice = false;
 	s->error = s->dying = 0;
 	s->bytes_read = s->bytes_dropped = 0;
 	s->bytes_written = weir__socket_queued(s);
@@ -362,7 +365,7 @@ weir__socket_accepted(
 
 	if (err != 0)
 		return err;
-	s->is_socket = s->pollable = true;
+	s->is_socket = s->pollable = s->fresh = true;
 	s->writable = true;
 	s->explicit_pause = server->options.pause_on_connect;
 	s->server = server;
@@ -381,7 +384,7 @@ weir__socket_settle(struct weir_socket *s)
 	bool stream;
 	int err = 0;
 
-	if (s->state != WEIR__OPEN || !s->pollable)
+	if (s->state != WEIR__OPEN || !s->pollable || s->fresh)
 		return;
 	stream = s->handlers->on_data != NULL && s->from == NULL &&
 		 s->to == NULL && !s->rd_ended && s->dying == 0;
@@ -398,6 +401,13 @@ weir__socket_settle(struct weir_socket *s)
 		weir__stream_update(s);
 	else
 		weir__pump_update(s);
+}
+
+void
+weir__socket_unwrap(struct weir_socket *s)
+{
+	s->fresh = false;
+	weir__socket_settle(s);
 }
 
 /* ---- writing ---- */
@@ -582,8 +592,9 @@ weir__socket_progress(struct weir_socket *s)
 	}
 	if (s->end_asked && !s->fin_sent) {
 		/* The only failure, ENOTCONN, is a reset that the next read
-		 * tells. A pipe's end is its close. */
-		if (s->is_socket)
+		 * tells. A pipe's end is its close; and where the other side
+		 * has ended too, the close sends the FIN. */
+		if (s->is_socket && !s->rd_ended)
 			(void)shutdown(s->fd, SHUT_WR);
 		s->fin_sent = true;
 	}

@@ -34,7 +34,7 @@ enum {
 	WEIR__DUE_OPENED = 1 << 1,  /* on_connect, on_ready */
 	WEIR__DUE_READ = 1 << 2,   /* look for bytes: resumed, piped, yielded */
 	WEIR__DUE_DRAIN = 1 << 3,  /* on_drain */
-	WEIR__DUE_FULL = 1 << 4,    /* on_full */
+	WEIR__DUE_FULL = 1 << 4,   /* on_full */
 	WEIR__DUE_BROKEN = 1 << 5, /* on_broken */
 	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
 };
@@ -76,8 +76,10 @@ struct weir_socket {
 	bool rd_ended : 1; /* ... and told */
 	bool end_asked : 1, fin_sent : 1, soon : 1;
 	bool need_drain : 1, told_full : 1;
+	bool fresh : 1;	 /* its owner is being told: no lane before that */
 	bool doomed : 1; /* freed; goes when nothing pins it */
 
+	bool seen_twice : 1;   /* a FIN, by the event */
 	bool readable : 1;     /* this turn, until a read comes back short */
 	bool writable : 1;     /* until a write comes back short */
 	unsigned interest : 3; /* what event waits for, WEIR__READ ... */
@@ -139,6 +141,8 @@ void weir__socket_touch(struct weir_socket *s);
  * nothing was changed. */
 int weir__socket_opened(struct weir_socket *s, int fd);
 void weir__socket_settle(struct weir_socket *s);
+/* The owner has been told of it: settle at last. */
+void weir__socket_unwrap(struct weir_socket *s);
 
 /* A connect has begun: what an opening before left behind is forgotten. */
 void weir__socket_connecting(struct weir_socket *s);

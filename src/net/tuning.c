@@ -86,8 +86,6 @@ apply_probes(int fd, const struct weir__tuning *t)
 void
 weir__tuning_apply(int fd, const struct weir__tuning *t)
 {
-	if (!is_tcp_fd(fd))
-		return;
 	if (t->no_delay_set)
 		(void)set(fd, IPPROTO_TCP, TCP_NODELAY, t->no_delay);
 	if (t->keep_alive_set)
