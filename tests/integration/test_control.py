@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from weirtest import (CTL, DEADLINE, MEASURABLE, built, echo, ended,
-                      environment, eventually, is_root, read_exactly)
+                      environment, eventually, free_port, is_root, read_exactly)
 
 ECHO = "[listener a]\nlisten = 127.0.0.1:0\nmode = echo\n"
 TWO = ECHO + "[listener b]\nlisten = 127.0.0.1:0\nmode = echo\n"
@@ -141,7 +141,7 @@ def test_kill_destroys_one_connection(weir):
 
 @pytest.mark.valgrind
 def test_close_refuses_new_clients_and_open_takes_them_again(weir):
-    w = weir(TWO)
+    w = weir(TWO.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}", 1))
     a = w.connect("a")
     assert served(a)
     w.ctl("close a")
@@ -171,7 +171,7 @@ def test_close_and_open_of_a_unix_socket(weir, folder):
 
 
 def test_a_listener_that_cannot_be_opened_again(weir):
-    w = weir(TWO)
+    w = weir(TWO.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}", 1))
     w.ctl("close a")
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -192,16 +192,18 @@ def test_unknown_names_are_errors_with_the_nearest(weir):
 
 
 def test_set_log_level(weir):
-    w = weir(ECHO)
-    w.ctl("set log_level debug")
+    w = weir(ECHO + "access_log = on\n")
+    w.ctl("set log_level warn")
     w.connect().close()
-    w.wait_log(r"(^|\s)debug\s")
+    w.wait_figures(connections=0, accepted=1)
+    w.ctl("set log_level info")
+    w.connect().close()
+    assert len(w.access()) == 1
     assert "loud" in w.ctl_error("set log_level loud")
     w.ctl("set log_level error")
-    before = len(w.err.lines)
     w.connect().close()
-    w.wait_figures(connections=0, accepted=2)
-    assert len(w.err.lines) == before
+    w.wait_figures(connections=0, accepted=3)
+    assert len(w.access()) == 1
 
 
 @pytest.mark.valgrind

@@ -299,7 +299,9 @@ def test_a_server_that_closes_at_once(weir, backend, how):
     b = backend(reset if how == "reset" else lambda conn: conn.close())
     w = weir(forward(b.address, LOGGED))
     for _ in range(10):
-        assert ended(w.connect())
+        c = w.connect()
+        assert ended(c)
+        c.close()
     w.wait_figures(connections=0, accepted=10, closed=10)
     want = {"reset"} if how == "reset" else {"upstream"}
     assert {x["end"] for x in w.access(10)} == want

@@ -2,13 +2,17 @@
 written."""
 
 import json
+import os
 import re
 import signal
 import socket
+import stat
+import subprocess
 
 import pytest
 
-from weirtest import (answer_at_end, echo, ended, eventually, free_port,
+from weirtest import (DEADLINE, PROGRAM, Weir, answer_at_end, built, echo,
+                      ended, environment, eventually, free_port, is_root,
                       parse_fields, read_all, read_exactly, reset)
 
 ECHO = "[listener l]\nlisten = 127.0.0.1:0\nmode = echo\naccess_log = on\n"
@@ -264,7 +268,6 @@ def test_a_full_disk_stops_nothing(weir, folder, where):
 
 def weir_without_log(weir, text, keys):
     """Started, though its log may not tell where it listens."""
-    from weirtest import Weir
     names, Weir.addresses = Weir.addresses, lambda self, name: ["unix:"]
     try:
         return weir(text, keys=keys)
@@ -274,9 +277,6 @@ def weir_without_log(weir, text, keys):
 
 def test_a_log_that_nobody_reads_stops_nothing(make, folder):
     # A pipe that is full: lines are dropped, not waited for.
-    import os
-    import subprocess
-    from weirtest import PROGRAM, built, environment, DEADLINE
     r, wr = os.pipe()
     os.set_blocking(wr, False)
     try:
@@ -342,18 +342,58 @@ def test_what_clients_say_cannot_forge_lines(weir, folder):
     assert not [x for x in w.log_lines() if x.startswith("error forged")]
 
 
-def test_syslog(weir, folder):
-    # /dev/log may not be there: weir runs all the same.
-    w = weir_without_log(weir, f"[listener l]\nlisten = unix:{folder}/s\n"
-                         "mode = echo\n", {"log": "syslog"})
-    c = w.connect(address=f"unix:{folder}/s")
-    c.sendall(b"x")
-    assert c.recv(1) == b"x"
+def private(folder, place):
+    """A launcher that gives weir a /dev or /run of its own, from folder."""
+    return ["unshare", "-m", "sh", "-c",
+            f"mount --bind {folder} {place} && exec \"$@\"", "sh"]
 
 
-def test_journal_leaves_the_time_to_the_journal(make, folder):
-    w = make(f"[listener l]\nlisten = unix:{folder}/s\nmode = echo\n",
-             keys={"log": "journal"})
-    w.names = []
-    w.start()
-    assert not [x for x in w.err.lines if re.match(r"\d{4}-\d\d-\d\d", x)]
+needs_root = pytest.mark.skipif(not is_root(), reason="a mount needs root")
+
+
+@needs_root
+def test_syslog_gets_the_lines(make, folder):
+    dev = folder / "dev"
+    dev.mkdir()
+    os.mknod(dev / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(dev / "log"))
+        s.settimeout(DEADLINE)
+        w = make(ECHO, keys={"log": "syslog"}, launcher=private(dev, "/dev"))
+        w.names = []
+        w.start()
+        line = s.recv(8192)
+        while b"listening listener=l" not in line:
+            line = s.recv(8192)
+        # <facility daemon * 8 + severity info>
+        assert re.match(rb"<30>.*weir(\[\d+\])?: ", line), line
+
+
+@needs_root
+def test_the_journal_gets_the_lines_and_stamps_them_itself(make, folder):
+    run = folder / "run"
+    (run / "systemd/journal").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(run / "systemd/journal/socket"))
+        s.settimeout(DEADLINE)
+        w = make(ECHO, keys={"log": "journal"}, launcher=private(run, "/run"))
+        w.names = []
+        w.start()
+        entry = s.recv(8192).decode()
+        while "listening" not in entry:
+            entry = s.recv(8192).decode()
+        fields = dict(x.split("=", 1) for x in entry.splitlines() if "=" in x)
+        assert fields["PRIORITY"] == "6"
+        assert "listening listener=l" in fields["MESSAGE"]
+        assert not re.match(r"\d{4}-", fields["MESSAGE"])
+
+
+def test_a_syslog_that_is_not_there_is_an_error_that_names_it(make, folder):
+    if os.path.exists("/dev/log"):
+        launcher = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && "
+                    "exec \"$@\"", "sh"]
+    else:
+        launcher = []
+    w = make(ECHO, keys={"log": "syslog"}, launcher=launcher)
+    w.spawn().wait(1)
+    assert w.log_find("/dev/log|syslog")

@@ -187,8 +187,10 @@ class Weir:
         self.keys = {"control": self.control_path, "pid_file": self.pid_path,
                      "drain_timeout": "2s", **(keys or {})}
         self.sockets = []
+        self.copies = []
         self.process = None
         self.status = None
+        self.base = None
         self.names = []
         args = [str(a) for a in args]
         if config is not None:
@@ -413,7 +415,7 @@ class Weir:
                 raise OSError(ctypes.get_errno(), "pidfd_getfd")
             copies.append(socket.socket(fileno=copy))
         os.close(pidfd)
-        self.sockets.extend(copies)
+        self.copies.extend(copies)
         return copies
 
     def kernel_listener(self, name=None):
@@ -456,9 +458,10 @@ class Weir:
                    f"{self.descriptors()}")
 
     def stop(self, signum=signal.SIGTERM, status=0):
-        for s in self.sockets:
+        for s in (*self.sockets, *self.copies):
             s.close()
         self.sockets.clear()
+        self.copies.clear()
         if self.alive():
             self.send_signal(signum)
         return self.wait(status)
@@ -468,12 +471,17 @@ class Weir:
         stops cleanly."""
         if self.process is None or self.status is not None:
             return
-        for s in self.sockets:
+        # With a reset, as a FIN alone ends no connection on both sides.
+        for s in self.copies:
             s.close()
+        for s in self.sockets:
+            reset(s)
+        self.copies.clear()
         self.sockets.clear()
         try:
             if self.alive():
-                self.no_leak()
+                if self.base is not None:
+                    self.no_leak()
                 self.send_signal(signal.SIGTERM)
             self.wait()
         finally:
@@ -613,9 +621,10 @@ def read_exactly(conn, count):
 
 def reset(conn):
     """Close with a TCP reset."""
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                    struct.pack("ii", 1, 0))
-    conn.close()
+    if conn.fileno() >= 0:
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
+        conn.close()
 
 
 def is_reset(conn):
@@ -644,7 +653,7 @@ def fill(conn, limit=1 << 30):
     conn.settimeout(0.5 * SCALE)
     try:
         while sent < limit:
-            sent += conn.send(block)
+            sent += conn.send(block[:limit - sent])
     except TimeoutError:
         pass
     finally:
@@ -697,6 +706,7 @@ def weir_once(*args, env=None, stdin=None, setup=None, cwd=None):
     """Run weir to its end: -t, -T, -V and command lines that are wrong."""
     r = subprocess.run([*WRAP, built(PROGRAM), *map(str, args)],
                        capture_output=True, text=True, timeout=DEADLINE,
+                       errors="surrogateescape",
                        env=environment(env), input=stdin, preexec_fn=setup,
                        cwd=cwd)
     assert not SANITIZER_REPORT.search(r.stderr), r.stderr
