@@ -225,8 +225,13 @@ end_other(struct session *session, struct weir_socket *other, int err)
 	if (other == NULL)
 		return;
 	if (session->peer != NULL && other == session->peer->client) {
-		if (err == 0 && !session->ending)
-			return; /* its own FIN is under way, or has been */
+		if (err == 0 && !session->ending) {
+			/* Its own FIN is under way, or has been; unless an end
+			 * is to end both. */
+			if (!session->listener->config->allow_half_open)
+				weir_socket_destroy_soon(other);
+			return;
+		}
 		note_end(session->peer, session->end);
 	}
 	if (err != 0)
