@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from weirtest import (DEADLINE, PROGRAM, TOP, built, environment,
-                      eventually, free_port, is_root, read_all, read_exactly,
+                      eventually, free_port, is_root, public_copy, read_all, read_exactly,
                       weir_once)
 
 ECHO = "[listener e]\nlisten = 127.0.0.1:0\nmode = echo\n"
@@ -426,9 +426,11 @@ def test_control_off_is_none(make):
 
 
 @needs_root
-def test_the_default_control_socket_that_cannot_be_made_is_a_warning(make):
+def test_the_default_control_socket_that_cannot_be_made_is_a_warning(
+        make, folder):
     # As nobody, /run/weir cannot be made.
-    w = make(ECHO, keys={"control": None, "pid_file": None},
+    program, env = public_copy(folder)
+    w = make(ECHO, program=program, env=env, keys={"control": None, "pid_file": None},
              launcher=["setpriv", "--reuid=nobody", "--regid=nogroup",
                        "--clear-groups"])
     w.start()

@@ -141,6 +141,7 @@ def guard(name, *args):
     ("src/config/x.c", '#include "log/log.h"', False),
     ("src/config/x.c", '#include "value.h"', False),
     ("src/daemon.c", '#include "control/command.h"', True),
+    ("src/daemon.c", '#include "daemon.h"', True),
     ("src/daemon.c", '#include <openssl/ssl.h>', False),
     ("src/weirctl/x.c", '#include "control/requests.h"', True),
     ("tests/unit/net/x.c", '#include "net/socket_priv.h"', True),

@@ -381,7 +381,7 @@ def test_two_thousand_connections_at_once(weir):
 
 def test_two_thousand_forwarded_connections_at_once(weir, backend):
     raise_own_limit(10000)
-    b = backend()
+    b = backend(backlog=4096)
     w = weir("[listener l]\nlisten = 127.0.0.1:0\nmode = forward\n"
              f"upstream = {b.address}\n")
     clients = [w.connect() for _ in range(2000)]

@@ -1,12 +1,13 @@
 """The log and the access log: what stands in them, and when they cannot be
 written."""
 
+import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
-import stat
 import subprocess
 
 import pytest
@@ -187,6 +188,7 @@ def test_end_and_the_exact_figures_after_it(weir, backend, how, more, end):
     assert read_exactly(c, 3) == b"123"
     how(w, c, s)
     if how is end_client:
+        assert s.recv(1) == b""
         s.close()
     [line] = w.access()
     assert line["end"] == end
@@ -342,58 +344,75 @@ def test_what_clients_say_cannot_forge_lines(weir, folder):
     assert not [x for x in w.log_lines() if x.startswith("error forged")]
 
 
-def private(folder, place):
-    """A launcher that gives weir a /dev or /run of its own, from folder."""
+needs_root = pytest.mark.skipif(not is_root(), reason="needs root")
+
+
+def hidden(place):
+    """A launcher that shows weir an empty folder there."""
     return ["unshare", "-m", "sh", "-c",
-            f"mount --bind {folder} {place} && exec \"$@\"", "sh"]
+            f"mount -t tmpfs none {place} && exec \"$@\"", "sh"]
 
 
-needs_root = pytest.mark.skipif(not is_root(), reason="a mount needs root")
+@contextlib.contextmanager
+def logger(folder, path):
+    """A datagram socket at that path, and the launcher of a weir that finds it
+    there: where the real one is, it is hidden from weir; a plain container has
+    none, and gets one for as long as the test runs."""
+    launcher = []
+    with contextlib.ExitStack() as stack:
+        s = stack.enter_context(socket.socket(socket.AF_UNIX,
+                                              socket.SOCK_DGRAM))
+        s.settimeout(DEADLINE)
+        if os.path.exists(path):
+            mine = folder / "logger"
+            s.bind(str(mine))
+            launcher = ["unshare", "-m", "sh", "-c",
+                        f"mount --bind {mine} {path} && exec \"$@\"", "sh"]
+        else:
+            parents = [p for p in pathlib.Path(path).parents if not p.exists()]
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            for p in reversed(parents):
+                stack.callback(p.rmdir)
+            s.bind(path)
+            stack.callback(os.unlink, path)
+        yield s, launcher
+
+
+def receive(s, word):
+    while True:
+        data = s.recv(8192)
+        if word in data:
+            return data
 
 
 @needs_root
 def test_syslog_gets_the_lines(make, folder):
-    dev = folder / "dev"
-    dev.mkdir()
-    os.mknod(dev / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(str(dev / "log"))
-        s.settimeout(DEADLINE)
-        w = make(ECHO, keys={"log": "syslog"}, launcher=private(dev, "/dev"))
+    with logger(folder, "/dev/log") as (s, launcher):
+        w = make(ECHO, keys={"log": "syslog"}, launcher=launcher)
         w.names = []
         w.start()
-        line = s.recv(8192)
-        while b"listening listener=l" not in line:
-            line = s.recv(8192)
+        line = receive(s, b"listening listener=l")
         # <facility daemon * 8 + severity info>
         assert re.match(rb"<30>.*weir(\[\d+\])?: ", line), line
+        w.stop()
 
 
 @needs_root
 def test_the_journal_gets_the_lines_and_stamps_them_itself(make, folder):
-    run = folder / "run"
-    (run / "systemd/journal").mkdir(parents=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(str(run / "systemd/journal/socket"))
-        s.settimeout(DEADLINE)
-        w = make(ECHO, keys={"log": "journal"}, launcher=private(run, "/run"))
+    with logger(folder, "/run/systemd/journal/socket") as (s, launcher):
+        w = make(ECHO, keys={"log": "journal"}, launcher=launcher)
         w.names = []
         w.start()
-        entry = s.recv(8192).decode()
-        while "listening" not in entry:
-            entry = s.recv(8192).decode()
+        entry = receive(s, b"listening").decode()
         fields = dict(x.split("=", 1) for x in entry.splitlines() if "=" in x)
         assert fields["PRIORITY"] == "6"
         assert "listening listener=l" in fields["MESSAGE"]
         assert not re.match(r"\d{4}-", fields["MESSAGE"])
+        w.stop()
 
 
-def test_a_syslog_that_is_not_there_is_an_error_that_names_it(make, folder):
-    if os.path.exists("/dev/log"):
-        launcher = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && "
-                    "exec \"$@\"", "sh"]
-    else:
-        launcher = []
+def test_a_syslog_that_is_not_there_is_an_error_that_names_it(make):
+    launcher = hidden("/dev") if os.path.exists("/dev/log") else []
     w = make(ECHO, keys={"log": "syslog"}, launcher=launcher)
     w.spawn().wait(1)
     assert w.log_find("/dev/log|syslog")

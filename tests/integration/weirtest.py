@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -42,6 +43,15 @@ def built(path):
     path = pathlib.Path(path)
     real = path.parent / ".libs" / path.name
     return str(real if real.exists() else path)
+
+
+def public_copy(folder):
+    """The program and its library where every user may read them: the build
+    folder may be in somebody's home. Returns the program's path, and what its
+    environment must have."""
+    for path in (built(PROGRAM), BUILD / ".libs" / "libweir.so.0"):
+        shutil.copy(path, folder)
+    return str(folder / "weir"), {"LD_LIBRARY_PATH": str(folder)}
 
 
 def environment(extra=None):
@@ -178,7 +188,7 @@ class Weir:
 
     def __init__(self, folder, config=None, args=(), env=None, keys=None,
                  setup=None, wrap=True, cwd=None, raw=False, launcher=(),
-                 close_fds=True, stdin=subprocess.DEVNULL):
+                 close_fds=True, stdin=subprocess.DEVNULL, program=PROGRAM):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(exist_ok=True)
         self.control_path = str(self.folder / "control.sock")
@@ -206,7 +216,7 @@ class Weir:
                      for x in ("-o", f"{k}={v}")]
             self.names = [f"cli{i + 1}" for i in range(args.count("-l"))]
             args = [*first, *args]
-        self.command = [*launcher, *(WRAP if wrap else ()), built(PROGRAM),
+        self.command = [*launcher, *(WRAP if wrap else ()), built(program),
                         *args]
         self.env = environment(env)
         self.setup = setup
