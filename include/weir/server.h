@@ -63,6 +63,7 @@ struct weir_server_options {
 	uint64_t keep_alive_interval_ms; /* 0 leaves these as the system's */
 	unsigned keep_alive_count;
 	uint64_t user_timeout_ms;
+	size_t high_water_mark; /* weir_socket_set_high_water_mark() */
 };
 
 /* net.Server.listen's options, and the socket options of Linux. Zero is the

@@ -70,7 +70,8 @@ struct weir_socket_handlers {
 
 /* new net.Socket's options. */
 struct weir_socket_options {
-	bool allow_half_open; /* default false */
+	bool allow_half_open;	/* default false */
+	size_t high_water_mark; /* weir_socket_set_high_water_mark() */
 };
 
 /* net.Socket.connect's options. Zero is the default of each; texts and
@@ -91,10 +92,20 @@ struct weir_connect_options {
 
 /* How a pipe passes bytes on. Zero is the default of each. */
 struct weir_pipe_options {
-	size_t buffer;	 /* most bytes held in user memory; 0: 64 KiB */
-	uint64_t rate;	 /* most bytes a second; 0: no limit */
-	bool keep_open;	 /* the source's end does not end the destination */
-	bool no_splice;	 /* never let the kernel move the bytes */
+	size_t buffer;	/* most bytes held in user memory; 0: 64 KiB */
+	uint64_t rate;	/* most bytes a second; 0: no limit */
+	bool keep_open; /* the source's end does not end the destination */
+	bool no_splice; /* never let the kernel move the bytes */
+};
+
+/* How on_data shows what came: bytes, or text in UTF-8 (setEncoding). */
+enum weir_encoding {
+	WEIR_RAW,
+	WEIR_UTF8,   /* what is no UTF-8 becomes U+FFFD */
+	WEIR_ASCII,  /* the lower seven bits of each byte */
+	WEIR_LATIN1, /* a byte is the character of that number */
+	WEIR_BASE64, /* padded at the end only */
+	WEIR_HEX,    /* lower case */
 };
 
 enum weir_ready_state {
@@ -158,9 +169,42 @@ int weir_socket_connect_host(struct weir_socket *socket, const char *host,
 int weir_socket_write(
     struct weir_socket *socket, const void *data, size_t length);
 
+/*
+ * What tells of one write, or of an end: err is 0 when all of it has been given
+ * to the kernel, or why it never will be (WEIR_E_SOCKET_CLOSED where the socket
+ * was destroyed without an error). Once each, in the order of the calls, from
+ * the loop and before on_close; not at all once the socket was freed.
+ */
+typedef void weir_socket_write_fn(
+    struct weir_socket *socket, int err, void *user);
+
+/*
+ * weir_socket_write(), and fn when this piece has been written out. Returns
+ * what that does; with a negative error fn is not called. -EINVAL without fn.
+ * Since 0.1.
+ */
+int weir_socket_write_cb(struct weir_socket *socket, const void *data,
+    size_t length, weir_socket_write_fn *fn, void *user);
+
+/*
+ * How many bytes may wait before weir_socket_write() returns WEIR_WAIT: fewer
+ * are taken with 0 (highWaterMark). 0, the start, is none at all. Returns 0,
+ * -EINVAL or -ENOMEM. Since 0.1.
+ */
+int weir_socket_set_high_water_mark(struct weir_socket *socket, size_t bytes);
+
 /* Write out what is queued, then send FIN. Further calls do nothing. Returns
- * 0 or WEIR_E_SOCKET_CLOSED. Since 0.1. */
+ * 0, -EINVAL or WEIR_E_SOCKET_CLOSED. Since 0.1. */
 int weir_socket_end(struct weir_socket *socket);
+
+/*
+ * The same after a last piece of data (length may be 0); fn (may be NULL) is
+ * called once the FIN has been sent. Returns 0 or a negative error that did
+ * nothing: -EINVAL, -ENOMEM, WEIR_E_SOCKET_CLOSED, or WEIR_E_WRITE_AFTER_END
+ * for data after an end. Since 0.1.
+ */
+int weir_socket_end_data(struct weir_socket *socket, const void *data,
+    size_t length, weir_socket_write_fn *fn, void *user);
 
 /*
  * No more I/O: the descriptor is closed, on_error (where err is not 0) and
@@ -239,6 +283,15 @@ int weir_socket_remote_address(
 /* Who connected to a unix socket (SO_PEERCRED). 0 or -errno. Since 0.1. */
 int weir_socket_peer_credentials(
     const struct weir_socket *socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/*
+ * Show what comes as text from the next read on, before and after connect
+ * alike (setEncoding). What is not a whole character, or a whole group of
+ * base64, waits for the rest of it, or comes before on_end. A pipe passes on
+ * the bytes themselves. Returns 0, -EINVAL or -ENOMEM. Since 0.1.
+ */
+int weir_socket_set_encoding(
+    struct weir_socket *socket, enum weir_encoding encoding);
 
 enum weir_ready_state weir_socket_ready_state(const struct weir_socket *socket);
 

@@ -43,6 +43,8 @@ struct weir_loop {
 
 	struct weir__resolver *resolver;
 	unsigned char *scratch;
+	unsigned char *text;
+	size_t text_size;
 	TAILQ_HEAD(, weir_server) resting; /* weir_server.resting_next */
 	SLIST_HEAD(, weir__pipe) pipes;
 	unsigned pipe_count, pipes_made;
@@ -193,6 +195,7 @@ weir_loop_free(struct weir_loop *loop)
 		close_pipe(loop, pipe);
 	}
 	free(loop->scratch);
+	free(loop->text);
 	if (loop->own_base)
 		event_base_free(loop->base);
 	free(loop);
@@ -258,6 +261,21 @@ weir__loop_scratch(struct weir_loop *loop)
 	if (loop->scratch == NULL)
 		loop->scratch = malloc(WEIR__SCRATCH);
 	return loop->scratch;
+}
+
+unsigned char *
+weir__loop_text(struct weir_loop *loop, size_t size)
+{
+	unsigned char *text;
+
+	if (size <= loop->text_size)
+		return loop->text;
+	text = realloc(loop->text, size);
+	if (text == NULL)
+		return NULL;
+	loop->text = text;
+	loop->text_size = size;
+	return text;
 }
 
 void

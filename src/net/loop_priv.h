@@ -48,6 +48,10 @@ void weir__resolver_free(struct weir__resolver *resolver);
 /* The scratch buffer; its contents last until the next call to anything. */
 unsigned char *weir__loop_scratch(struct weir_loop *loop);
 
+/* A buffer for text, of size bytes at least, by the same rule; NULL without
+ * memory. */
+unsigned char *weir__loop_text(struct weir_loop *loop, size_t size);
+
 /* Servers that wait for a descriptor; weir__loop_fd_closed() wakes them. */
 void weir__loop_rest(struct weir_loop *loop, struct weir_server *server);
 void weir__loop_unrest(struct weir_loop *loop, struct weir_server *server);

@@ -239,6 +239,7 @@ weir__pump_flush(struct weir_socket *s)
 		}
 		if (n == 0)
 			return false;
+		weir__note_written(s);
 	}
 	if (s->out != NULL) {
 		evbuffer_free(s->out);
@@ -405,7 +406,7 @@ copy(struct weir__flow *f, size_t wanted)
 	note_bulk(f, n, wanted);
 	rate_spend(f, n);
 	if (s->handlers->on_data != NULL) {
-		weir__tell(s, on_data, , scratch, n);
+		weir__tell_data(s, scratch, n);
 		if (s->state != WEIR__OPEN)
 			return n;
 		f = s->from;
@@ -546,7 +547,7 @@ read_for_handler(struct weir_socket *s)
 		if (held(s) > 0) {
 			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
 			let_go(s);
-			weir__tell(s, on_data, , scratch, (size_t)taken);
+			weir__tell_data(s, scratch, (size_t)taken);
 			continue;
 		}
 		if (s->eof) {
@@ -563,7 +564,7 @@ read_for_handler(struct weir_socket *s)
 			return;
 		n = read_bytes(s, scratch, WEIR__SCRATCH);
 		if (n > 0)
-			weir__tell(s, on_data, , scratch, n);
+			weir__tell_data(s, scratch, n);
 	}
 }
 

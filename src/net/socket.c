@@ -25,6 +25,7 @@
 
 #include <weir/error.h>
 
+#include "net/extra_priv.h"
 #include "net/server_priv.h"
 
 /* How often a file without room is tried again. */
@@ -37,6 +38,7 @@ static const struct weir_socket_handlers silent = {0};
 static void
 reap(struct weir_socket *s)
 {
+	weir__extra_free(s);
 	free(s->tuning);
 	free(s);
 }
@@ -127,6 +129,9 @@ tell_closed(struct weir_socket *s)
 {
 	int err = s->error;
 
+	weir__extra_closed(s);
+	if (s->doomed)
+		return;
 	if (err != 0)
 		weir__tell(s, on_error, , err);
 	if (s->doomed)
@@ -181,6 +186,8 @@ run_task(struct weir__task *task)
 		else
 			weir__pump_run(s);
 	}
+	if (take_due(s, WEIR__DUE_WRITTEN))
+		weir__extra_written(s);
 	/* Whoever asked for the close did so before this turn or in it; it is
 	 * last in any case. */
 	if (take_due(s, WEIR__DUE_CLOSE))
@@ -215,6 +222,11 @@ weir_socket_new(struct weir_socket **ret, struct weir_loop *loop,
 	s->fd = -1;
 	s->task.fn = run_task;
 	s->allow_half_open = options != NULL && options->allow_half_open;
+	if (options != NULL &&
+	    weir_socket_set_high_water_mark(s, options->high_water_mark) != 0) {
+		reap(s);
+		return -ENOMEM;
+	}
 	*ret = s;
 	return 0;
 }
@@ -257,6 +269,7 @@ forget(struct weir_socket *s)
 	s->readable = s->writable = s->fresh = s->seen_twice = false;
 	s->error = s->dying = 0;
 	s->bytes_read = s->bytes_dropped = 0;
+	weir__extra_forget(s, s->bytes_written - weir__socket_queued(s));
 	s->bytes_written = weir__socket_queued(s);
 	s->remote.sin6_family = AF_UNSPEC;
 	s->active_ms = weir_loop_now_ms(s->loop);
@@ -316,6 +329,7 @@ weir__socket_opened(struct weir_socket *s, int fd)
 	s->state = WEIR__OPEN;
 	s->active_ms = weir_loop_now_ms(s->loop);
 	hold(s, true);
+	weir__note_written(s);
 	return 0;
 }
 
@@ -359,6 +373,7 @@ weir__socket_accepted(
 {
 	const struct weir_socket_options options = {
 	    .allow_half_open = server->options.allow_half_open,
+	    .high_water_mark = server->options.high_water_mark,
 	};
 	struct weir_socket *s;
 	int err = weir_socket_new(&s, server->loop, &options, NULL, NULL);
@@ -562,8 +577,10 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 	s->bytes_written += length;
 	if (weir__socket_queued(s) == 0)
 		return 0;
-	s->need_drain = true;
 	weir__pump_update(s);
+	if (s->extra != NULL && weir__socket_queued(s) < s->extra->high_water)
+		return 0;
+	s->need_drain = true;
 	return WEIR_WAIT;
 }
 
@@ -597,6 +614,7 @@ weir__socket_progress(struct weir_socket *s)
 		if (s->is_socket && !s->rd_ended)
 			(void)shutdown(s->fd, SHUT_WR);
 		s->fin_sent = true;
+		weir__note_written(s);
 	}
 	if (s->fin_sent && s->rd_ended)
 		weir_socket_destroy(s, 0);
@@ -619,7 +637,10 @@ weir__socket_saw_end(struct weir_socket *s)
 {
 	if (s->rd_ended || s->state != WEIR__OPEN)
 		return;
-	s->eof = s->rd_ended = true;
+	s->eof = true;
+	if (!weir__extra_data_end(s))
+		return; /* a handler has ended it, or wants it later */
+	s->rd_ended = true;
 	weir__tell(s, on_end);
 	if (s->state != WEIR__OPEN)
 		return;

@@ -19,6 +19,7 @@
 struct bufferevent;
 struct weir_server;
 struct weir__connect;
+struct weir__extra;
 struct weir__flow;
 
 enum weir__state {
@@ -37,6 +38,7 @@ enum {
 	WEIR__DUE_FULL = 1 << 4,   /* on_full */
 	WEIR__DUE_BROKEN = 1 << 5, /* on_broken */
 	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
+	WEIR__DUE_WRITTEN = 1 << 7, /* writes that tell; after READ */
 };
 
 /* What the pump's event waits for; 0 is nothing. */
@@ -100,6 +102,7 @@ struct weir_socket {
 	struct weir__connect *connect; /* while connecting */
 	struct weir__tuning *tuning;   /* or NULL */
 	struct weir__idle *idle;       /* or NULL */
+	struct weir__extra *extra;     /* what few need; or NULL */
 
 	struct event *retry;	    /* a file had no room; or NULL */
 	int full;		    /* why */
@@ -129,10 +132,32 @@ weir__pin(struct weir_socket *s)
 
 void weir__unpin(struct weir_socket *s);
 
+/* ---- extra.c ---- */
+
+void weir__extra_data(struct weir_socket *s, const void *data, size_t n);
+
+/* on_data, with the bytes as the owner wants them. */
+static inline void
+weir__tell_data(struct weir_socket *s, const void *data, size_t n)
+{
+	if (s->extra != NULL)
+		weir__extra_data(s, data, n);
+	else
+		weir__tell(s, on_data, , data, n);
+}
+
 /* ---- socket.c ---- */
 
 void weir__socket_defer(struct weir_socket *s, unsigned due);
 bool weir__socket_flowing(const struct weir_socket *s);
+
+/* Some of what was queued is out, or the FIN is. */
+static inline void
+weir__note_written(struct weir_socket *s)
+{
+	if (s->extra != NULL)
+		weir__socket_defer(s, WEIR__DUE_WRITTEN);
+}
 
 /* Bytes moved: for weir_socket_idle_ms() and the timeout. */
 void weir__socket_touch(struct weir_socket *s);

@@ -45,7 +45,7 @@ weir__stream_read(struct weir_socket *s)
 		n = evbuffer_remove(from, scratch, WEIR__SCRATCH);
 		if (n <= 0)
 			break;
-		weir__tell(s, on_data, , scratch, (size_t)n);
+		weir__tell_data(s, scratch, (size_t)n);
 	}
 	if (s->state == WEIR__OPEN && s->bev != NULL && s->eof &&
 	    weir__socket_flowing(s) && input_empty(s))
@@ -112,8 +112,10 @@ on_output(
     struct evbuffer *output, const struct evbuffer_cb_info *info, void *user)
 {
 	(void)output;
-	if (info->n_deleted > 0)
+	if (info->n_deleted > 0) {
 		weir__socket_touch(user);
+		weir__note_written(user);
+	}
 }
 
 void

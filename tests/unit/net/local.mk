@@ -1,4 +1,5 @@
 # unit tests: net
+check_PROGRAMS += %D%/check_encoding %D%/check_extra
 check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 
 %C%_check_address_SOURCES = %D%/check_address.c
@@ -14,3 +15,11 @@ check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 %C%_check_resolve_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_resolve_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_encoding_SOURCES = %D%/check_encoding.c
+%C%_check_encoding_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_encoding_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
+%C%_check_extra_SOURCES = %D%/check_extra.c
+%C%_check_extra_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_extra_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
