@@ -139,7 +139,7 @@ export CK_FORK=no WEIR_WRAP="$memcheck" WEIR_TIME_SCALE=10
 # shellcheck disable=SC2086
 suite build "valgrind" \
 	TESTS="$(printf '%s ' $units $integration)" \
-	LOG_COMPILER="$top/build/libtool --mode=execute $memcheck" \
+	LOG_COMPILER="timeout -k 10 300 $top/build/libtool --mode=execute $memcheck" \
 	PY_LOG_FLAGS="-m valgrind"
 unset CK_FORK WEIR_WRAP WEIR_TIME_SCALE
 
