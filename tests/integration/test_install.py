@@ -142,6 +142,7 @@ def guard(name, *args):
     ("src/config/x.c", '#include "value.h"', False),
     ("src/daemon.c", '#include "control/command.h"', True),
     ("src/daemon.c", '#include "daemon.h"', True),
+    ("src/control/x.c", '#include "daemon.h"', False),
     ("src/daemon.c", '#include <openssl/ssl.h>', False),
     ("src/weirctl/x.c", '#include "control/requests.h"', True),
     ("tests/unit/net/x.c", '#include "net/socket_priv.h"', True),
@@ -154,6 +155,7 @@ def test_check_layers_finds_breaches(tmp_path, file, line, ok):
     (tmp_path / "src").mkdir()
     target = tmp_path / file
     target.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "src/daemon.h").write_text("/* of the top floor */\n")
     target.write_text(f'#include "config.h"\n\n{line}\n')
     r = guard("check-layers", tmp_path)
     assert r.returncode == (0 if ok else 1), r.stdout + r.stderr
