@@ -34,6 +34,39 @@ int weir_resolve(struct weir_lookup **ret, struct weir_loop *loop,
 	void *user),
     void *user);
 
+/*
+ * A resolver of the caller's, for weir_connect_options.lookup. Not asked for a
+ * host that is an address.
+ */
+struct weir_query; /* one question */
+struct weir_resolver {
+	/*
+	 * The addresses of host, please; family as for weir_resolve(). Called
+	 * from the loop; weir_query_answer() from here or later. host lasts
+	 * until this returns.
+	 */
+	void (*ask)(struct weir_query *query, const char *host, uint16_t port,
+	    int family, void *user);
+
+	/*
+	 * The socket was destroyed or freed, from inside which call this is
+	 * called: the query is gone when it returns, and must not be answered
+	 * any more. May be NULL: then the query lives on until it is answered.
+	 */
+	void (*cancel)(struct weir_query *query, void *user);
+	void *user;
+};
+
+/*
+ * Answer a question once: with err 0 and addresses, which are copied, or with
+ * a negative err. An address with port 0 gets the port that was asked for. The
+ * query is gone when this returns 0 or -ECANCELED, which says that nobody
+ * waits for the answer any more. -EINVAL (no address, one that is neither IPv4
+ * nor IPv6, an err above 0) and -ENOMEM leave it to be answered. Since 0.1.
+ */
+int weir_query_answer(struct weir_query *query, int err,
+    const struct weir_address *addresses, size_t count);
+
 /* Forget the lookup: done will not be called. NULL is fine. Since 0.1. */
 void weir_resolve_cancel(struct weir_lookup *lookup);
 

@@ -11,6 +11,7 @@ extern "C" {
 #endif
 
 struct weir_loop;
+struct weir_resolver;
 struct weir_socket;
 
 /* weir_socket_write(): some of it waits in user memory; on_drain will come. */
@@ -22,7 +23,9 @@ struct weir_socket;
  * weir_socket_free() included.
  */
 struct weir_socket_handlers {
-	/* A name was resolved, or not (err); never for unix sockets. */
+	/* A name was resolved, or not (err, and address NULL); not for unix
+	 * sockets, nor for a host that is an address. With
+	 * auto_select_family once for each address found. */
 	void (*on_lookup)(struct weir_socket *socket, int err,
 	    const struct weir_address *address, const char *host, void *user);
 
@@ -32,6 +35,12 @@ struct weir_socket_handlers {
 	    const struct weir_address *address, void *user);
 	void (*on_attempt_failed)(struct weir_socket *socket,
 	    const struct weir_address *address, int err, void *user);
+
+	/* With auto_select_family: this one has not been reached yet after
+	 * the delay, and the next begins beside it (net.Socket
+	 * 'connectionAttemptTimeout'). */
+	void (*on_attempt_timeout)(struct weir_socket *socket,
+	    const struct weir_address *address, void *user);
 
 	/* Connected; on_ready follows. */
 	void (*on_connect)(struct weir_socket *socket, void *user);
@@ -88,6 +97,14 @@ struct weir_connect_options {
 	unsigned keep_alive_count;
 	uint64_t user_timeout_ms;
 	uint64_t timeout_ms; /* as weir_socket_set_timeout() */
+
+	/* Instead of weir_resolve(); read during the call. */
+	const struct weir_resolver *lookup;
+
+	/* Race the addresses of a host as RFC 8305 has it: the families by
+	 * turns, the next begun when one fails or after the delay. */
+	bool auto_select_family;
+	uint64_t attempt_delay_ms; /* 0: 250; at least 10 */
 };
 
 /* How a pipe passes bytes on. Zero is the default of each. */

@@ -5,8 +5,6 @@
  */
 #include "config.h"
 
-#include "net/socket_priv.h"
-
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -16,26 +14,36 @@
 #include <weir/error.h>
 #include <weir/resolve.h>
 
+#include "net/connect_priv.h"
+
 /* A unix listener whose queue is full says EAGAIN and nothing tells when it
  * has room again. */
 #define QUEUE_FULL_MS 20
 
-struct weir__connect {
-	struct weir_socket *socket;
-	struct weir_lookup *lookup;
-	struct weir_address *list; /* to try */
-	size_t count, next;	   /* next: the one after the one tried */
-	int error;		   /* of the last that failed */
-	struct event timer;	   /* of the attempt, or of a retry */
-	bool attempting, retrying;
-	uint64_t deadline_ms; /* of the attempt; 0: none */
-
-	struct weir_address local; /* length 0: any */
-	uint16_t local_port;
-	uint64_t attempt_timeout_ms;
-	struct weir__tuning tuning;
-	char host[WEIR_HOST_TEXT]; /* empty: an address was given */
+/* A question to a resolver of the caller's. It outlives its socket where that
+ * resolver cannot be told. */
+struct weir_query {
+	struct weir_socket *socket; /* NULL: the answer is not wanted */
+	struct weir_resolver resolver;
+	bool cancelling;
 };
+
+static void
+forget_query(struct weir__connect *c)
+{
+	struct weir_query *q = c->query;
+
+	if (q == NULL)
+		return;
+	c->query = NULL;
+	q->socket = NULL;
+	if (!c->ask && q->resolver.cancel == NULL)
+		return; /* whoever answers frees it */
+	q->cancelling = true;
+	if (!c->ask)
+		q->resolver.cancel(q, q->resolver.user);
+	free(q);
+}
 
 void
 weir__connect_free(struct weir_socket *s)
@@ -46,6 +54,8 @@ weir__connect_free(struct weir_socket *s)
 		return;
 	s->connect = NULL;
 	weir_resolve_cancel(c->lookup);
+	forget_query(c);
+	weir__race_free(c);
 	(void)event_del(&c->timer);
 	free(c->list);
 	free(c);
@@ -103,8 +113,8 @@ attempt_failed(struct weir_socket *s, int err)
 	weir__tell(s, on_attempt_failed, , &tried, err);
 }
 
-static void
-succeeded(struct weir_socket *s)
+void
+weir__connect_made(struct weir_socket *s)
 {
 	int fd = s->fd;
 
@@ -115,8 +125,8 @@ succeeded(struct weir_socket *s)
 	weir__socket_defer(s, WEIR__DUE_OPENED | WEIR__DUE_READ);
 }
 
-static void
-arm(struct weir__connect *c, uint64_t ms)
+void
+weir__connect_arm(struct weir__connect *c, uint64_t ms)
 {
 	const struct timeval after = {
 	    .tv_sec = (time_t)(ms / 1000),
@@ -138,12 +148,12 @@ try_connect(struct weir_socket *s)
 		r = connect(s->fd, &to->u.sa, to->length);
 	} while (r == -1 && errno == EINTR);
 	if (r == 0) {
-		succeeded(s);
+		weir__connect_made(s);
 		return;
 	}
 	if (errno == EAGAIN && to->u.sa.sa_family == AF_UNIX) {
 		c->retrying = true;
-		arm(c, QUEUE_FULL_MS);
+		weir__connect_arm(c, QUEUE_FULL_MS);
 		return;
 	}
 	if (errno != EINPROGRESS) {
@@ -152,7 +162,7 @@ try_connect(struct weir_socket *s)
 	}
 	weir__pump_update(s);
 	if (s->connect == c && c->attempt_timeout_ms > 0)
-		arm(c, c->attempt_timeout_ms);
+		weir__connect_arm(c, c->attempt_timeout_ms);
 }
 
 static void
@@ -166,7 +176,9 @@ on_attempt_timer(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	weir__pin(s);
-	if (c->retrying && !late) {
+	if (c->race) {
+		weir__race_delay_over(s);
+	} else if (c->retrying && !late) {
 		c->retrying = false;
 		try_connect(s);
 	} else {
@@ -186,57 +198,85 @@ weir__connect_event(struct weir_socket *s)
 	if (err != 0)
 		attempt_failed(s, -err);
 	else
-		succeeded(s);
+		weir__connect_made(s);
 }
 
-static int
-open_attempt(struct weir_socket *s, const struct weir_address *to)
+int
+weir__connect_open(
+    struct weir_socket *s, const struct weir_address *to, int *fd)
 {
 	struct weir__connect *c = s->connect;
-	int family = to->u.sa.sa_family, err;
+	int family = to->u.sa.sa_family;
 
-	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd == -1)
+	*fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd == -1)
 		return -errno;
 	s->is_socket = s->pollable = true;
 	if (family == AF_UNIX)
 		return 0;
-	weir__tuning_apply(s->fd, &c->tuning);
+	weir__tuning_apply(*fd, &c->tuning);
 	if (s->tuning != NULL)
-		weir__tuning_apply(s->fd, s->tuning);
-	err = bind_local(c, s->fd, family);
-	return err;
-}
-
-void
-weir__connect_next(struct weir_socket *s)
-{
-	struct weir__connect *c = s->connect;
-	const struct weir_address *to;
-	int err;
-
-	if (s->state != WEIR__CONNECTING || c->attempting)
-		return;
-	if (c->next == c->count) {
-		weir_socket_destroy(s, c->error);
-		return;
-	}
-	to = &c->list[c->next++];
-	c->attempting = true;
-	weir__tell(s, on_attempt, , to);
-	if (s->connect != c) /* destroyed meanwhile */
-		return;
-	c->deadline_ms = c->attempt_timeout_ms > 0
-			     ? weir_loop_now_ms(s->loop) + c->attempt_timeout_ms
-			     : 0;
-	err = open_attempt(s, to);
-	if (err != 0)
-		attempt_failed(s, err);
-	else
-		try_connect(s);
+		weir__tuning_apply(*fd, s->tuning);
+	return bind_local(c, *fd, family);
 }
 
 /* ---- the list ---- */
+
+static int
+take_list(
+    struct weir__connect *c, const struct weir_address *addresses, size_t count)
+{
+	size_t i;
+
+	c->list = calloc(count, sizeof(*c->list));
+	if (c->list == NULL)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		c->list[i] = addresses[i];
+	c->count = count;
+	c->race = c->race && count > 1;
+	if (c->race)
+		weir__race_order(c->list, count);
+	return 0;
+}
+
+/* A host that is an address was not looked up, and nothing is told of it. A
+ * race tells of each address, as each may be the one. */
+static void
+tell_lookup(struct weir_socket *s, int err)
+{
+	struct weir__connect *c = s->connect;
+	char host[WEIR_HOST_TEXT];
+	struct weir_address found;
+	size_t i;
+
+	if (weir_is_ip(c->host) != 0)
+		return;
+	memcpy(host, c->host, sizeof(host));
+	if (err != 0)
+		weir__tell(s, on_lookup, , err, NULL, host);
+	for (i = 0; err == 0 && s->connect == c && i < c->count; i++) {
+		if (i > 0 && !c->race)
+			break;
+		found = c->list[i];
+		weir__tell(s, on_lookup, , 0, &found, host);
+	}
+}
+
+static void
+looked_up(struct weir_socket *s, int err)
+{
+	struct weir__connect *c = s->connect;
+
+	tell_lookup(s, err);
+	if (s->connect != c)
+		return;
+	c->error = err;
+	if (err != 0)
+		weir_socket_destroy(s, err);
+	else
+		weir__socket_defer(s, WEIR__DUE_CONNECT);
+}
 
 static void
 on_resolved(
@@ -244,28 +284,109 @@ on_resolved(
 {
 	struct weir_socket *s = user;
 	struct weir__connect *c = s->connect;
-	size_t i;
 
 	weir__pin(s);
 	c->lookup = NULL;
-	if (err == 0) {
-		c->list = calloc(count, sizeof(*c->list));
-		if (c->list == NULL)
-			err = -ENOMEM;
-	}
-	for (i = 0; err == 0 && i < count; i++)
-		c->list[c->count++] = addresses[i];
-	weir__tell(
-	    s, on_lookup, , err, err == 0 ? &addresses[0] : NULL, c->host);
-	if (s->connect == c) {
-		c->error = err;
-		if (err != 0)
-			weir_socket_destroy(s, err);
-		else
-			weir__socket_defer(s, WEIR__DUE_CONNECT);
-	}
+	if (err == 0)
+		err = take_list(c, addresses, count);
+	looked_up(s, err);
 	weir__unpin(s);
 }
+
+/* ---- a resolver of the caller's ---- */
+
+static void
+ask(struct weir__connect *c)
+{
+	struct weir_query *q = c->query;
+
+	c->ask = false;
+	q->resolver.ask(q, c->host, c->port, c->family, q->resolver.user);
+}
+
+static bool
+is_answer(int err, const struct weir_address *addresses, size_t count)
+{
+	size_t i;
+
+	if (err != 0)
+		return err < 0;
+	for (i = 0; addresses != NULL && i < count; i++)
+		if (weir_address_family(&addresses[i]) == 0)
+			return false;
+	return addresses != NULL && count > 0;
+}
+
+int
+weir_query_answer(struct weir_query *q, int err,
+    const struct weir_address *addresses, size_t count)
+{
+	struct weir__connect *c;
+	size_t i;
+
+	if (q == NULL || !is_answer(err, addresses, count))
+		return -EINVAL;
+	if (q->socket == NULL) {
+		if (!q->cancelling)
+			free(q);
+		return -ECANCELED;
+	}
+	c = q->socket->connect;
+	if (err == 0 && take_list(c, addresses, count) != 0)
+		return -ENOMEM;
+	for (i = 0; i < c->count; i++) /* the port is the same for both */
+		if (c->list[i].u.in.sin_port == 0)
+			c->list[i].u.in.sin_port = htons(c->port);
+	c->query = NULL;
+	c->error = err;
+	c->answered = true;
+	weir__socket_defer(q->socket, WEIR__DUE_CONNECT);
+	free(q);
+	return 0;
+}
+
+void
+weir__connect_next(struct weir_socket *s)
+{
+	struct weir__connect *c = s->connect;
+	struct weir_address to;
+	int err;
+
+	if (s->state != WEIR__CONNECTING || c->attempting)
+		return;
+	if (c->ask) {
+		ask(c);
+		return;
+	}
+	if (c->answered) {
+		c->answered = false;
+		looked_up(s, c->error);
+		return;
+	}
+	if (c->race) {
+		weir__race_next(s);
+		return;
+	}
+	if (c->next == c->count) {
+		weir_socket_destroy(s, c->error);
+		return;
+	}
+	to = c->list[c->next++];
+	c->attempting = true;
+	weir__tell(s, on_attempt, , &to);
+	if (s->connect != c) /* destroyed meanwhile */
+		return;
+	c->deadline_ms = c->attempt_timeout_ms > 0
+			     ? weir_loop_now_ms(s->loop) + c->attempt_timeout_ms
+			     : 0;
+	err = weir__connect_open(s, &to, &s->fd);
+	if (err != 0)
+		attempt_failed(s, err);
+	else
+		try_connect(s);
+}
+
+/* ---- verbs ---- */
 
 static void
 take_options(struct weir__connect *c, const struct weir_connect_options *o)
@@ -276,6 +397,12 @@ take_options(struct weir__connect *c, const struct weir_connect_options *o)
 		c->local = *o->local;
 	c->local_port = o->local_port;
 	c->attempt_timeout_ms = o->attempt_timeout_ms;
+	c->race = o->auto_select_family;
+	c->attempt_delay_ms = o->attempt_delay_ms == 0 ? WEIR__ATTEMPT_DELAY_MS
+						       : o->attempt_delay_ms;
+	if (c->attempt_delay_ms < WEIR__ATTEMPT_DELAY_LEAST_MS)
+		c->attempt_delay_ms = WEIR__ATTEMPT_DELAY_LEAST_MS;
+	c->family = o->family;
 	c->tuning.no_delay_set = c->tuning.no_delay = o->no_delay;
 	c->tuning.keep_alive_set = c->tuning.keep_alive = o->keep_alive;
 	c->tuning.initial_delay_ms = o->keep_alive_initial_delay_ms;
@@ -290,6 +417,8 @@ check(const struct weir_socket *s, const struct weir_connect_options *o)
 	if (s == NULL || s->doomed)
 		return -EINVAL;
 	if (o != NULL && o->family != 0 && o->family != 4 && o->family != 6)
+		return -EINVAL;
+	if (o != NULL && o->lookup != NULL && o->lookup->ask == NULL)
 		return -EINVAL;
 	return s->state == WEIR__IDLE ? 0 : WEIR_E_SOCKET_CONNECTED;
 }
@@ -331,16 +460,32 @@ weir_socket_connect(struct weir_socket *s, const struct weir_address *address,
 		err = begin(s, options, &c);
 	if (err != 0)
 		return err;
-	c->list = malloc(sizeof(*c->list));
-	if (c->list == NULL) {
+	err = take_list(c, address, 1);
+	if (err != 0) {
 		free(c);
-		return -ENOMEM;
+		return err;
 	}
-	c->list[0] = *address;
-	c->count = 1;
 	s->connect = c;
 	weir__socket_connecting(s);
 	weir__socket_defer(s, WEIR__DUE_CONNECT);
+	return 0;
+}
+
+/* The question is asked from the loop. */
+static int
+begin_query(struct weir__connect *c, const struct weir_resolver *resolver)
+{
+	c->query = calloc(1, sizeof(*c->query));
+	if (c->query == NULL) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->query->socket = c->socket;
+	c->query->resolver = *resolver;
+	c->ask = true;
+	c->socket->connect = c;
+	weir__socket_connecting(c->socket);
+	weir__socket_defer(c->socket, WEIR__DUE_CONNECT);
 	return 0;
 }
 
@@ -361,6 +506,9 @@ weir_socket_connect_host(struct weir_socket *s, const char *host, uint16_t port,
 	if (err != 0)
 		return err;
 	memcpy(c->host, host, strlen(host) + 1);
+	c->port = port;
+	if (options != NULL && options->lookup != NULL && weir_is_ip(host) == 0)
+		return begin_query(c, options->lookup);
 	err = weir_resolve(&c->lookup, s->loop, host, port,
 	    options != NULL ? options->family : 0, on_resolved, s);
 	if (err != 0) {

@@ -1,5 +1,5 @@
 # unit tests: net
-check_PROGRAMS += %D%/check_encoding %D%/check_extra
+check_PROGRAMS += %D%/check_encoding %D%/check_extra %D%/check_race
 check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 
 %C%_check_address_SOURCES = %D%/check_address.c
@@ -23,3 +23,7 @@ check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 %C%_check_extra_SOURCES = %D%/check_extra.c
 %C%_check_extra_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_extra_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_race_SOURCES = %D%/check_race.c
+%C%_check_race_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_race_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
