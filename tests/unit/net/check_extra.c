@@ -187,9 +187,11 @@ START_TEST(writes_are_told_in_order_after_drain)
 	ck_assert_int_eq(
 	    weir_socket_write_cb(left.socket, "", 0, on_written, &left),
 	    WEIR_WAIT);
+	free(data);
+	while (strstr(left.told, "w w") == NULL)
+		(void)event_base_loop(weir_loop_base(loop), EVLOOP_ONCE);
 	ck_assert_int_eq(
 	    weir_socket_end_data(left.socket, "bye", 3, on_finished, &left), 0);
-	free(data);
 	ck_assert_int_eq(weir_loop_run(loop), 0);
 	ck_assert_str_eq(left.told, "drain w w fin end close");
 	ck_assert_uint_eq(right.bytes, MUCH + 3);
@@ -341,9 +343,11 @@ START_TEST(a_high_water_mark_lets_so_much_wait)
 	ck_assert_int_eq(
 	    weir_socket_set_high_water_mark(left.socket, buffered), 0);
 	ck_assert_int_eq(weir_socket_write(left.socket, data, 1), WEIR_WAIT);
+	free(data);
+	while (left.told[0] == '\0')
+		(void)event_base_loop(weir_loop_base(loop), EVLOOP_ONCE);
 	ck_assert_int_eq(
 	    weir_socket_end_data(left.socket, NULL, 0, on_finished, &left), 0);
-	free(data);
 	ck_assert_int_eq(weir_loop_run(loop), 0);
 	ck_assert_str_eq(left.told, "drain fin end close");
 	ck_assert_uint_eq(right.bytes, 2 * MUCH + 1);
