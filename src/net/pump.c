@@ -469,6 +469,10 @@ finish(struct weir__flow *f)
 		(void)weir_socket_end(to);
 	if (ended)
 		weir__socket_saw_end(source);
+	else if (source->end_asked)
+		/* Both of a pair have been ended: what still comes has nowhere
+		 * to go, and the peer's end is all that it waits for. */
+		weir_socket_resume(source);
 	weir__unpin(to);
 }
 
@@ -588,6 +592,26 @@ look_for_reset(struct weir_socket *s)
 	weir__socket_fail(s, err != 0 ? -err : -ECONNRESET);
 }
 
+/*
+ * Our side is ended and nobody wants what the peer sends: its FIN is all that
+ * the socket is open for. Bytes before it stay where they are, for who resumes.
+ */
+static void
+look_for_end(struct weir_socket *s)
+{
+	char byte;
+
+	if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		weir__socket_saw_end(s);
+}
+
+static bool
+waits_for_end(const struct weir_socket *s)
+{
+	return s->end_asked && !s->eof && s->from == NULL && s->is_socket &&
+	       !s->explicit_pause && held(s) == 0;
+}
+
 static bool
 flow_waits(const struct weir__flow *f)
 {
@@ -629,8 +653,10 @@ on_event(evutil_socket_t fd, short what, void *user)
 	weir__pin(s);
 	if (s->state == WEIR__CONNECTING) {
 		weir__connect_event(s);
-	} else if (s->interest == WEIR__WATCH) {
+	} else if (s->interest & WEIR__WATCH) {
 		look_for_reset(s);
+		if (s->state == WEIR__OPEN && s->interest & WEIR__FIN)
+			look_for_end(s);
 	} else {
 		s->seen_twice = s->eof;
 		s->readable = (what & EV_READ) != 0;
@@ -653,7 +679,9 @@ interest(const struct weir_socket *s)
 		want |= WEIR__READ;
 	if (!s->writable && (s->out != NULL || flow_waits(s->to)))
 		want |= WEIR__WRITE;
-	return want != 0 ? want : WEIR__WATCH;
+	if (want != 0)
+		return want;
+	return waits_for_end(s) ? WEIR__WATCH | WEIR__FIN : WEIR__WATCH;
 }
 
 void
@@ -679,8 +707,10 @@ weir__pump_update(struct weir_socket *s)
 		events |= EV_READ;
 	if (want & WEIR__WRITE)
 		events |= EV_WRITE;
-	if (want == WEIR__WATCH)
+	if (want & WEIR__WATCH)
 		events |= EV_WRITE | EV_ET;
+	if (want & WEIR__FIN)
+		events |= EV_CLOSED;
 	s->interest = want;
 	if (event_assign(&s->event, weir_loop_base(s->loop), s->fd, events,
 		on_event, s) == -1 ||

@@ -589,7 +589,9 @@ weir__socket_drained(struct weir_socket *s)
 {
 	if (s->need_drain) {
 		s->need_drain = false;
-		weir__tell(s, on_drain);
+		/* Who has asked for the end writes no more. */
+		if (!s->end_asked)
+			weir__tell(s, on_drain);
 	}
 	weir__socket_progress(s);
 }
@@ -629,6 +631,7 @@ weir_socket_end(struct weir_socket *s)
 		return WEIR_E_SOCKET_CLOSED;
 	s->end_asked = true;
 	weir__socket_progress(s);
+	weir__pump_update(s);
 	return 0;
 }
 

@@ -46,6 +46,7 @@ enum {
 	WEIR__READ = 1 << 0,
 	WEIR__WRITE = 1 << 1,
 	WEIR__WATCH = 1 << 2, /* a reset only */
+	WEIR__FIN = 1 << 3,   /* ... and, with it, an end without bytes */
 };
 
 /* Settings that wait for a descriptor. */
@@ -84,7 +85,7 @@ struct weir_socket {
 	bool seen_twice : 1;   /* a FIN, by the event */
 	bool readable : 1;     /* this turn, until a read comes back short */
 	bool writable : 1;     /* until a write comes back short */
-	unsigned interest : 3; /* what event waits for, WEIR__READ ... */
+	unsigned interest : 4; /* what event waits for, WEIR__READ ... */
 
 	unsigned pins;
 	unsigned due;
