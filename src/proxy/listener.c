@@ -584,6 +584,8 @@ listener_session_ended(struct listener *listener, struct session *session)
 	listener->bytes_in += session_bytes_in(session);
 	listener->bytes_out += session_bytes_out(session);
 	listener->closed_count++;
+	if (session->end == END_TIMEOUT)
+		listener->timeouts++;
 	listener->connections--;
 	listener->proxy->connections--;
 	proxy_changed(listener->proxy);

@@ -174,8 +174,8 @@ destroy_waiting(struct proxy *proxy)
 	size_t i;
 
 	for (i = 0; i < proxy->listener_count; i++)
-		TAILQ_FOREACH (
-		    session, &proxy->listeners[i]->waiting, next_waiting)
+		while ((session = TAILQ_FIRST(
+			    &proxy->listeners[i]->waiting)) != NULL)
 			session_destroy(session, END_DRAIN);
 }
 

@@ -143,13 +143,18 @@ note_end(struct session *session, enum session_end end)
 }
 
 static void
+stop_waiting(struct session *session)
+{
+	if (!session->waiting)
+		return;
+	TAILQ_REMOVE(&session->listener->waiting, session, next_waiting);
+	session->waiting = false;
+}
+
+static void
 leave_peer(struct session *session)
 {
-	if (session->waiting) {
-		TAILQ_REMOVE(
-		    &session->listener->waiting, session, next_waiting);
-		session->waiting = false;
-	}
+	stop_waiting(session);
 	if (session->peer != NULL) {
 		session->peer->peer = NULL;
 		session->peer = NULL;
@@ -195,6 +200,9 @@ session_destroy(struct session *session, enum session_end end)
 {
 	note_end(session, end);
 	session->ending = true;
+	stop_waiting(session);
+	if (session->timer != NULL)
+		weir_timer_stop(session->timer);
 	weir_socket_destroy(session->client, 0);
 	if (session->server == NULL)
 		return;
@@ -242,53 +250,36 @@ end_other(struct session *session, struct weir_socket *other, int err)
 
 /* ---- the clock ---- */
 
+/* What is left of a limit; 0 is no limit. */
+static uint64_t
+rest_of(uint64_t limit, uint64_t passed)
+{
+	if (limit == 0)
+		return UINT64_MAX;
+	return passed < limit ? limit - passed : 0;
+}
+
 static uint64_t
 earlier(uint64_t a, uint64_t b)
 {
-	if (a == 0 || b == 0)
-		return a + b;
 	return a < b ? a : b;
 }
 
-/* How long it may be idle now; 0: for ever. */
-static uint64_t
-idle_limit(const struct session *session)
-{
-	const struct config_listener *config = session->listener->config;
-
-	return half_closed(session)
-		   ? earlier(config->timeout_ms, config->half_close_timeout_ms)
-		   : config->timeout_ms;
-}
-
-/* Milliseconds until the session's time is up; 0: never; 1 at the least. */
+/* Milliseconds until the session's time is up; UINT64_MAX: never. */
 static uint64_t
 time_left(const struct session *session)
 {
 	const struct config_listener *config = session->listener->config;
-	uint64_t age = weir_loop_now_ms(loop_of(session)) - session->started_ms;
-	uint64_t idle = session_idle_ms(session), limit = idle_limit(session);
-	uint64_t left = 0;
+	uint64_t now = weir_loop_now_ms(loop_of(session));
+	uint64_t idle = session_idle_ms(session);
+	uint64_t left = earlier(rest_of(config->timeout_ms, idle),
+	    rest_of(config->lifetime_ms, now - session->started_ms));
 
-	if (limit > 0)
-		left = idle < limit ? limit - idle : 1;
-	if (config->lifetime_ms > 0)
-		left = earlier(left,
-		    age < config->lifetime_ms ? config->lifetime_ms - age : 1);
-	return left;
-}
-
-static bool
-time_is_up(const struct session *session)
-{
-	const struct config_listener *config = session->listener->config;
-	uint64_t limit = idle_limit(session);
-
-	if (limit > 0 && session_idle_ms(session) >= limit)
-		return true;
-	return config->lifetime_ms > 0 &&
-	       weir_loop_now_ms(loop_of(session)) - session->started_ms >=
-		   config->lifetime_ms;
+	if (session->half_closed_ms == 0)
+		return left;
+	/* However long it was idle before, the end starts this clock. */
+	idle = earlier(idle, now - session->half_closed_ms);
+	return earlier(left, rest_of(config->half_close_timeout_ms, idle));
 }
 
 static void
@@ -297,34 +288,34 @@ on_timer(struct weir_timer *timer, void *user)
 	struct session *session = user;
 
 	(void)timer;
-	if (!time_is_up(session)) {
+	if (time_left(session) > 0)
 		update_timer(session);
-		return;
-	}
-	session->listener->timeouts++;
-	session_destroy(session, END_TIMEOUT);
+	else if (session->client != NULL)
+		session_destroy(session, END_TIMEOUT);
 }
 
 static void
 update_timer(struct session *session)
 {
-	uint64_t left = session->ending ? 0 : time_left(session);
+	uint64_t left;
 
-	if (left == 0) {
+	if (session->half_closed_ms == 0 && half_closed(session))
+		session->half_closed_ms = weir_loop_now_ms(loop_of(session));
+	left = session->ending ? UINT64_MAX : time_left(session);
+	if (left == UINT64_MAX) {
 		if (session->timer != NULL)
 			weir_timer_stop(session->timer);
 		return;
 	}
-	if (session->timer == NULL &&
-	    weir_timer_new(
-		&session->timer, loop_of(session), on_timer, session) != 0) {
+	if ((session->timer == NULL &&
+		weir_timer_new(&session->timer, loop_of(session), on_timer,
+		    session) != 0) ||
+	    weir_timer_start(session->timer, left > 0 ? left : 1) != 0) {
 		log_error("no memory for a timer, closing the connection",
 		    LOG_T("listener", session->listener->config->name),
 		    LOG_N("id", session->id));
-		session_destroy(session, END_TIMEOUT);
-		return;
+		session_destroy(session, END_CONNECT_FAILED);
 	}
-	(void)weir_timer_start(session->timer, left);
 }
 
 /* ---- sockets ---- */
@@ -458,6 +449,10 @@ program_ended(struct session *session)
 {
 	if (session->client == NULL)
 		return;
+	if (!session->listener->config->allow_half_open) {
+		weir_socket_destroy_soon(session->client);
+		return;
+	}
 	(void)weir_socket_end(session->client);
 	weir_socket_resume(session->client);
 	update_timer(session);
@@ -486,6 +481,17 @@ on_server_close(struct weir_socket *socket, int err, void *user)
 }
 
 /* ---- forward ---- */
+
+static void
+on_lookup(struct weir_socket *socket, int err,
+    const struct weir_address *address, const char *host, void *user)
+{
+	(void)socket;
+	(void)address;
+	(void)host;
+	if (err != 0)
+		session_note_failed(user, NULL, err);
+}
 
 static void
 on_attempt(
@@ -522,6 +528,7 @@ on_connect(struct weir_socket *socket, void *user)
 }
 
 static const struct weir_socket_handlers server_handlers = {
+    .on_lookup = on_lookup,
     .on_attempt = on_attempt,
     .on_attempt_failed = on_attempt_failed,
     .on_connect = on_connect,
@@ -588,6 +595,7 @@ connect_next(struct session *session)
 			return;
 		}
 		session->connect_error = err;
+		session_note_failed(session, NULL, err);
 	}
 	give_up(session);
 }
@@ -618,26 +626,29 @@ on_fifo_timer(struct weir_timer *timer, void *user)
 
 	weir_timer_free(timer);
 	session->timer = NULL;
-	start_target(session);
+	if (time_left(session) == 0)
+		session_destroy(session, END_TIMEOUT);
+	else
+		start_target(session);
 }
 
-/* A FIFO that nobody reads yet is an upstream that is not up yet. */
-static bool
+/* A FIFO that nobody reads yet is an upstream that is not up yet. Returns 0,
+ * or why it is not waited for (any longer). */
+static int
 wait_for_reader(struct session *session)
 {
 	const struct config_listener *config = session->listener->config;
 	uint64_t age = weir_loop_now_ms(loop_of(session)) - session->started_ms;
+	int err;
 
-	if (config->connect_timeout_ms > 0 &&
-	    age >= config->connect_timeout_ms) {
-		session->connect_error = WEIR_E_CONNECT_TIMEOUT;
-		return false;
-	}
-	weir_timer_free(session->timer);
-	session->timer = NULL;
-	return weir_timer_new(&session->timer, loop_of(session), on_fifo_timer,
-		   session) == 0 &&
-	       weir_timer_start(session->timer, FIFO_RETRY_MS) == 0;
+	if (config->connect_timeout_ms > 0 && age >= config->connect_timeout_ms)
+		return WEIR_E_CONNECT_TIMEOUT;
+	err = weir_timer_new(
+	    &session->timer, loop_of(session), on_fifo_timer, session);
+	if (err == 0)
+		err = weir_timer_start(session->timer,
+		    earlier(FIFO_RETRY_MS, time_left(session)));
+	return err;
 }
 
 static void
@@ -646,13 +657,14 @@ start_target(struct session *session)
 	const struct config_listener *config = session->listener->config;
 	int err = target_open(config, session->server);
 
-	if (err == -ENXIO && config->target == CONFIG_TARGET_FIFO &&
-	    wait_for_reader(session))
-		return;
+	if (err == -ENXIO && config->target == CONFIG_TARGET_FIFO) {
+		err = wait_for_reader(session);
+		if (err == 0)
+			return;
+	}
 	if (err != 0) {
-		if (err != -ENXIO)
-			session->connect_error = err;
-		session_note_failed(session, NULL, session->connect_error);
+		session->connect_error = err;
+		session_note_failed(session, NULL, err);
 		give_up(session);
 		return;
 	}
@@ -697,18 +709,33 @@ partner_listener(const struct session *session)
 	return index < 0 ? NULL : proxy->listeners[index];
 }
 
+/* Of two limits, 0 being none. */
 static uint64_t
 lower_rate(uint64_t in, uint64_t out)
 {
-	return earlier(in, out);
+	if (in == 0 || out == 0)
+		return in + out;
+	return in < out ? in : out;
+}
+
+/* The first that waits there, and whose client has not left in this turn. */
+static struct session *
+first_waiting(const struct listener *where)
+{
+	struct session *session;
+
+	if (where == NULL)
+		return NULL;
+	TAILQ_FOREACH (session, &where->waiting, next_waiting)
+		if (weir_socket_ready_state(session->client) != WEIR_CLOSED)
+			return session;
+	return NULL;
 }
 
 static void
 start_peer(struct session *session)
 {
-	struct listener *where = partner_listener(session);
-	struct session *first =
-	    where != NULL ? TAILQ_FIRST(&where->waiting) : NULL;
+	struct session *first = first_waiting(partner_listener(session));
 	const struct config_listener *a, *b;
 
 	if (first == NULL) {
@@ -833,6 +860,25 @@ turn_away(struct session *session, enum session_end end)
 	free(session);
 }
 
+static int
+greet(struct session *session)
+{
+	const struct config_listener *config = session->listener->config;
+	int err;
+
+	if (config->greeting == NULL)
+		return 0;
+	err = weir_socket_write(
+	    session->client, config->greeting, config->greeting_length);
+	if (err >= 0)
+		return 0;
+	log_error("cannot greet, closing the connection",
+	    LOG_T("listener", config->name), LOG_N("id", session->id),
+	    LOG_T("error", weir_error_text(err)));
+	session_destroy(session, END_CONNECT_FAILED);
+	return err;
+}
+
 static void
 begin(struct session *session)
 {
@@ -846,9 +892,8 @@ begin(struct session *session)
 		listener->connections_peak = listener->connections;
 	listener->proxy->connections++;
 	proxy_changed(listener->proxy);
-	if (config->greeting != NULL)
-		(void)weir_socket_write(
-		    session->client, config->greeting, config->greeting_length);
+	if (session->ending || greet(session) != 0)
+		return;
 	switch (config->mode) {
 	case CONFIG_ECHO:
 		if (join(session, session->client, session->client,

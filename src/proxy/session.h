@@ -39,12 +39,14 @@ struct session {
 
 	enum session_end end;
 	bool connecting, waiting, ending;
+	bool attempt_failed; /* one of its servers could not be reached */
 	bool has_source;
 	int connect_error;
 	size_t next_upstream; /* in config.upstream */
 	struct source_key source;
 
 	uint64_t started_ms, connected_ms; /* 0: not connected */
+	uint64_t half_closed_ms;	   /* when one side ended; 0: none */
 	uint64_t bytes_in, bytes_out; /* once the client's socket is gone */
 	char *client_text;	      /* for the access log; or NULL */
 	char *server_text;	      /* address last tried; NULL: none */

@@ -89,6 +89,7 @@ session_note_failed(
 	log_write(listener->upstream_failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 	    fields, "cannot connect");
 	listener->upstream_failing = true;
+	session->attempt_failed = true;
 }
 
 void
@@ -96,7 +97,8 @@ session_note_connected(struct session *session)
 {
 	struct listener *listener = session->listener;
 
-	if (!listener->upstream_failing)
+	/* The next in the list has answered; the one before is still down. */
+	if (!listener->upstream_failing || session->attempt_failed)
 		return;
 	listener->upstream_failing = false;
 	log_info("connected again", LOG_T("listener", config_of(session)->name),
