@@ -59,7 +59,7 @@ def command(name, program, port, server, folder):
                 f"upstream = 127.0.0.1:{server}\n")
         args = [program, "-c", path]
     elif name == "haproxy":
-        text = ("global\n maxconn 20000\ndefaults\n mode tcp\n"
+        text = ("global\n maxconn 8000\ndefaults\n mode tcp\n"
                 " timeout connect 5s\n timeout client 1h\n timeout server 1h\n"
                 f"listen l\n bind 127.0.0.1:{port}\n"
                 f" server s 127.0.0.1:{server}\n")
@@ -136,6 +136,13 @@ def main():
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+
+    # Libtool's wrapper is a shell script, and would be measured with it.
+    real = os.path.join(os.path.dirname(options.weir), ".libs", "weir")
+    if os.path.exists(real):
+        options.weir = real
+        os.environ["LD_LIBRARY_PATH"] = os.path.join(
+            os.path.dirname(real), "..", "..", ".libs")
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

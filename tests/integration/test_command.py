@@ -290,12 +290,13 @@ def end_daemon(pid):
     eventually(gone, "the daemon to end")
 
 
-@pytest.mark.parametrize("flags", [["-d", "-p"], ["--daemon", "--pid-file"]])
-def test_daemon_detaches_once_it_is_bound(folder, flags):
+@pytest.mark.parametrize("flags,log", [
+    (["-d", "-p"], "stderr"), (["--daemon", "--pid-file"], "file:{}/log")])
+def test_daemon_detaches_once_it_is_bound(folder, flags, log):
     pid_path = folder / "pid"
-    path = config(folder, f"[weir]\ncontrol = off\n[listener e]\nlisten = "
-                  f"unix:s\nmode = echo\n".replace("unix:s",
-                                                   f"unix:{folder}/s"))
+    path = config(folder, "[weir]\ncontrol = off\n"
+                  f"log = {log.format(folder)}\n[listener e]\n"
+                  f"listen = unix:{folder}/s\nmode = echo\n")
     r = subprocess.run([built(PROGRAM), "-c", path, flags[0], flags[1],
                         pid_path], env=environment(), timeout=DEADLINE,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -325,10 +326,11 @@ def test_daemon_a_failure_to_bind_is_the_commands_status(folder):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen()
-        r = weir_once("-d", "-p", folder / "pid", "-o", "control=off", "-l",
+        r = weir_once("-d", "-p", folder / "pid", "-o", "control=off", "-o",
+                      f"log=file:{folder}/log", "-l",
                       f"127.0.0.1:{s.getsockname()[1]}", "-e")
     assert r.returncode == 1
-    assert "in use" in r.stderr
+    assert "in use" in r.stderr + (folder / "log").read_text()
     assert not (folder / "pid").exists()
 
 
@@ -386,6 +388,10 @@ def test_user_and_group_after_binding(make, folder, group):
     place = folder / "sockets"
     place.mkdir()
     w = make(ECHO + f"listen = unix:{place}/s\n", keys=keys).start()
+    # Who is served is served by the user that weir became.
+    c = w.connect()
+    c.sendall(b"x")
+    assert c.recv(1) == b"x"
     with open(f"/proc/{w.pid}/status") as f:
         status = dict(line.split(":", 1) for line in f.read().splitlines())
     uid = str(pwd.getpwnam("nobody").pw_uid)
@@ -395,9 +401,6 @@ def test_user_and_group_after_binding(make, folder, group):
     assert status["Gid"].split() == [gid] * 4
     assert "0" not in status["Groups"].split()
     assert int(status["CapEff"], 16) == 0
-    c = w.connect()
-    c.sendall(b"x")
-    assert c.recv(1) == b"x"
 
 
 @needs_root
