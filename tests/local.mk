@@ -11,6 +11,7 @@ include %D%/unit/proxy/local.mk
 include %D%/unit/process/local.mk
 include %D%/unit/control/local.mk
 endif
+include %D%/api/local.mk
 TESTS += $(check_PROGRAMS)
 
 if HAVE_PYTEST
