@@ -133,7 +133,8 @@ weir__connect_arm(struct weir__connect *c, uint64_t ms)
 	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
 
-	(void)event_add(&c->timer, &after);
+	if (event_add(&c->timer, &after) == -1) /* rather early than never */
+		event_active(&c->timer, EV_TIMEOUT, 0);
 }
 
 /* connect() once; a full queue is looked at again later. */

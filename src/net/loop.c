@@ -87,7 +87,8 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 	(void)what;
 	TAILQ_INSERT_TAIL(&loop->tasks, &mark, next);
 	loop->in_tasks = true;
-	while ((task = TAILQ_FIRST(&loop->tasks)) != &mark) {
+	while ((task = TAILQ_FIRST(&loop->tasks)) != &mark &&
+	       !(loop->running && loop->stopped)) {
 		TAILQ_REMOVE(&loop->tasks, task, next);
 		task->queued = false;
 		task->fn(task);

@@ -96,17 +96,25 @@ return_pipe(struct weir__flow *f)
 static int
 unload_pipe(struct weir__flow *f)
 {
-	unsigned char *scratch = weir__loop_scratch(f->source->loop);
+	struct weir_socket *s = f->source;
+	struct evbuffer_iovec room;
 	ssize_t n;
-	int err;
 
+	/* Not by way of the scratch buffer: a handler may be looking at it
+	 * that has undone this flow. */
 	while (f->piped > 0) {
-		n = read(f->pipe->read_fd, scratch, WEIR__SCRATCH);
+		if (s->in == NULL)
+			s->in = evbuffer_new();
+		if (s->in == NULL || evbuffer_reserve_space(s->in,
+					 (ev_ssize_t)f->piped, &room, 1) != 1)
+			return -ENOMEM;
+		n = read(f->pipe->read_fd, room.iov_base,
+		    room.iov_len < f->piped ? room.iov_len : f->piped);
 		if (n <= 0)
 			return n == 0 ? -EIO : -errno;
-		err = hold_bytes(f->source, scratch, (size_t)n);
-		if (err != 0)
-			return err;
+		room.iov_len = (size_t)n;
+		if (evbuffer_commit_space(s->in, &room, 1) == -1)
+			return -ENOMEM;
 		f->piped -= (size_t)n;
 	}
 	return 0;
@@ -134,33 +142,48 @@ on_rate(evutil_socket_t fd, short what, void *user)
 	weir__socket_defer(f->source, WEIR__DUE_READ);
 }
 
+/* Count what time has brought; returns how long to wait where that is
+ * nothing. Once all is spent a tick has to pass, since otherwise every turn
+ * would pass on the few bytes of its own duration. */
+static uint64_t
+rate_refill(struct weir__flow *f)
+{
+	uint64_t most = f->rate / 10 > 0 ? f->rate / 10 : 1;
+	uint64_t now = now_us(), tick = 1000000 / f->rate + 1, passed, more;
+
+	if (tick < RATE_TICK_US)
+		tick = RATE_TICK_US;
+	if (now - f->counted_us > 2 * tick + 1000000)
+		f->counted_us = now - 2 * tick;
+	passed = now - f->counted_us;
+	if (f->tokens == 0 && passed < tick)
+		return tick - passed;
+	more = passed * f->rate / 1000000;
+	f->tokens += more;
+	f->counted_us += more * 1000000 / f->rate;
+	if (f->tokens > most) {
+		f->tokens = most;
+		f->counted_us = now;
+	}
+	return tick;
+}
+
 /* How much the rate lets through now; 0 has set a timer. A tenth of a second
  * may come at once, so that small rates are smooth and large ones cheap. */
 static size_t
 rate_allows(struct weir__flow *f, size_t wanted)
 {
-	uint64_t now, most = f->rate / 10 > 0 ? f->rate / 10 : 1, wait_us;
+	uint64_t wait_us;
 	struct timeval after;
 
 	if (f->rate == 0)
 		return wanted;
-	now = now_us();
-	if (now - f->counted_us > 1000000)
-		f->counted_us = now - 1000000;
-	if ((now - f->counted_us) * f->rate / 1000000 > 0) {
-		f->tokens += (now - f->counted_us) * f->rate / 1000000;
-		f->counted_us = now;
-	}
-	if (f->tokens > most)
-		f->tokens = most;
+	wait_us = rate_refill(f);
 	if (f->tokens > 0)
 		return f->tokens < wanted ? (size_t)f->tokens : wanted;
 	if (f->rate_timer == NULL)
 		f->rate_timer =
 		    evtimer_new(weir_loop_base(f->source->loop), on_rate, f);
-	wait_us = 1000000 / f->rate + 1;
-	if (wait_us < RATE_TICK_US)
-		wait_us = RATE_TICK_US;
 	after.tv_sec = (time_t)(wait_us / 1000000);
 	after.tv_usec = (suseconds_t)(wait_us % 1000000);
 	if (f->rate_timer == NULL || event_add(f->rate_timer, &after) == -1)
@@ -182,9 +205,10 @@ void
 weir__pump_undo(struct weir__flow *f)
 {
 	struct weir_socket *source = f->source, *destination = f->destination;
+	int err = 0;
 
 	if (f->piped > 0 && source->fd != -1)
-		(void)unload_pipe(f);
+		err = unload_pipe(f);
 	return_pipe(f);
 	if (f->rate_timer != NULL)
 		event_free(f->rate_timer);
@@ -195,6 +219,12 @@ weir__pump_undo(struct weir__flow *f)
 	free(f);
 	weir__pump_update(source);
 	weir__pump_update(destination);
+	if (err != 0) /* bytes are gone: nothing may come after them */
+		weir_socket_destroy(source, err);
+	/* One that has failed already lives for its pipe alone. */
+	if (source->dying != 0 && source->state == WEIR__OPEN &&
+	    !source->doomed)
+		weir__socket_defer(source, WEIR__DUE_READ);
 }
 
 void
@@ -393,7 +423,11 @@ copy(struct weir__flow *f, size_t wanted)
 	ssize_t sent = 0;
 
 	if (scratch == NULL) {
-		s->dying = -ENOMEM;
+		weir_socket_destroy(s, -ENOMEM);
+		return 0;
+	}
+	if (held(s) >= f->buffer) { /* by what a kernel pipe had taken */
+		f->full = true;
 		return 0;
 	}
 	if (wanted > room)
@@ -437,8 +471,9 @@ take(struct weir__flow *f)
 
 	if (wanted == 0)
 		return 0;
+	/* Not to files: what has no room is waited for by weir__socket_send. */
 	if (f->bulk && held(f->source) == 0 &&
-	    f->destination->state == WEIR__OPEN &&
+	    f->destination->state == WEIR__OPEN && f->destination->pollable &&
 	    f->destination->out == NULL && f->destination->writable &&
 	    f->source->handlers->on_data == NULL) {
 		n = splice_in(f, wanted);
@@ -459,7 +494,7 @@ static void
 finish(struct weir__flow *f)
 {
 	struct weir_socket *source = f->source, *to = f->destination;
-	bool ended = source->eof && !f->stopped, end = !f->keep_open;
+	bool ended = source->eof, end = !f->keep_open || f->stopped;
 
 	weir__pin(to);
 	weir__pump_undo(f);
@@ -546,8 +581,12 @@ read_for_handler(struct weir_socket *s)
 	size_t n;
 	int taken;
 
+	if (scratch == NULL) {
+		weir_socket_destroy(s, -ENOMEM);
+		return;
+	}
 	while (s->state == WEIR__OPEN && s->from == NULL && s->bev == NULL &&
-	       weir__socket_flowing(s) && scratch != NULL) {
+	       weir__socket_flowing(s)) {
 		if (held(s) > 0) {
 			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
 			let_go(s);

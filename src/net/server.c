@@ -72,6 +72,8 @@ defer(struct weir_server *server, unsigned due)
 
 /* ---- accepting ---- */
 
+static void fail(struct weir_server *server, int err);
+
 /* Wait for connections, or do not. */
 static void
 update(struct weir_server *server)
@@ -81,9 +83,9 @@ update(struct weir_server *server)
 
 	if (server->fd == -1)
 		return;
-	if (want)
-		(void)event_add(&server->event, NULL);
-	else
+	if (want && event_add(&server->event, NULL) == -1)
+		fail(server, -ENOMEM);
+	else if (!want)
 		(void)event_del(&server->event);
 }
 
@@ -186,8 +188,6 @@ is_broken(int err)
 	return err == -EBADF || err == -EINVAL || err == -ENOTSOCK ||
 	       err == -EOPNOTSUPP;
 }
-
-static void fail(struct weir_server *server, int err);
 
 static void
 accepting_again(struct weir_server *server)

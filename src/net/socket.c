@@ -97,7 +97,7 @@ shut(struct weir_socket *s)
 	s->bytes_dropped += weir__socket_queued(s);
 	weir__connect_free(s);
 	weir__pump_drop(s);
-	weir__stream_leave(s);
+	(void)weir__stream_leave(s);
 	weir__pump_leave(s);
 	free_buffer(&s->in);
 	free_buffer(&s->out);
@@ -186,6 +186,8 @@ run_task(struct weir__task *task)
 		else
 			weir__pump_run(s);
 	}
+	/* An end that was asked for before there was anything to end. */
+	weir__socket_progress(s);
 	if (take_due(s, WEIR__DUE_WRITTEN))
 		weir__extra_written(s);
 	/* Whoever asked for the close did so before this turn or in it; it is
@@ -239,8 +241,8 @@ weir_socket_free(struct weir_socket *s)
 	weir__pin(s);
 	s->doomed = true;
 	s->handlers = &silent;
-	weir__loop_undefer(s->loop, &s->task);
 	shut(s);
+	weir__loop_undefer(s->loop, &s->task);
 	s->state = WEIR__IDLE;
 	leave_server(s);
 	hold(s, false);
@@ -362,7 +364,7 @@ weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
 		weir__tuning_apply(fd, s->tuning);
 	(void)weir__socket_opened(s, fd);
 	weir__socket_settle(s);
-	if (s->out != NULL)
+	if (s->state == WEIR__OPEN) /* what was written or piped to it before */
 		weir__socket_defer(s, WEIR__DUE_READ);
 	return 0;
 }
@@ -408,7 +410,7 @@ weir__socket_settle(struct weir_socket *s)
 		err = weir__stream_enter(s);
 	} else if (!stream && s->bev != NULL &&
 		   (s->from != NULL || s->to != NULL)) {
-		weir__stream_leave(s);
+		err = weir__stream_leave(s);
 	}
 	if (err != 0)
 		weir_socket_destroy(s, err);
@@ -532,8 +534,13 @@ queue(struct weir_socket *s, const void *data, size_t length)
 								    : -ENOMEM;
 	if (s->out == NULL)
 		s->out = evbuffer_new();
-	if (s->out == NULL || evbuffer_add(s->out, data, length) == -1)
+	if (s->out == NULL)
 		return -ENOMEM;
+	if (evbuffer_add(s->out, data, length) == -1) {
+		if (evbuffer_get_length(s->out) == 0)
+			free_buffer(&s->out);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -556,7 +563,7 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 
 	if (s == NULL || (data == NULL && length > 0))
 		return -EINVAL;
-	if (s->doomed || s->state == WEIR__CLOSING)
+	if (s->doomed || s->state == WEIR__CLOSING || s->dying != 0)
 		return WEIR_E_SOCKET_CLOSED;
 	if (s->end_asked && s->state != WEIR__IDLE)
 		return WEIR_E_WRITE_AFTER_END;
@@ -578,6 +585,8 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 	if (weir__socket_queued(s) == 0)
 		return 0;
 	weir__pump_update(s);
+	if (s->state == WEIR__OPEN && !s->pollable && s->writable)
+		weir__socket_defer(s, WEIR__DUE_READ); /* no event will */
 	if (s->extra != NULL && weir__socket_queued(s) < s->extra->high_water)
 		return 0;
 	s->need_drain = true;
@@ -686,6 +695,8 @@ weir_socket_destroy_soon(struct weir_socket *s)
 	    s->state == WEIR__CLOSING)
 		return;
 	s->soon = s->end_asked = true;
+	if (s->dying != 0) /* what was queued can not be written */
+		weir_socket_destroy(s, s->dying);
 	weir__socket_progress(s);
 }
 

@@ -211,7 +211,7 @@ void weir__connect_free(struct weir_socket *s);
 /* ---- stream.c ---- */
 
 int weir__stream_enter(struct weir_socket *s);
-void weir__stream_leave(struct weir_socket *s);
+int weir__stream_leave(struct weir_socket *s);
 void weir__stream_update(struct weir_socket *s); /* flowing changed */
 void weir__stream_read(struct weir_socket *s);	 /* due; calls handlers */
 

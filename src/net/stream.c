@@ -73,6 +73,7 @@ on_written(struct bufferevent *bev, void *user)
 
 	(void)bev;
 	weir__pin(s);
+	s->writable = true;
 	weir__socket_drained(s);
 	weir__unpin(s);
 }
@@ -158,32 +159,37 @@ fail:
 }
 
 /* Take what lies in a bufferevent's buffer over into one of the socket's. */
-static void
+static int
 keep(struct evbuffer **to, struct evbuffer *from)
 {
 	if (evbuffer_get_length(from) == 0)
-		return;
+		return 0;
 	if (*to == NULL)
 		*to = evbuffer_new();
 	/* libevent lets only the bufferevent take output from its front. */
 	(void)evbuffer_unfreeze(from, 1);
-	if (*to != NULL)
-		(void)evbuffer_add_buffer(*to, from);
+	return *to != NULL && evbuffer_add_buffer(*to, from) == 0 ? 0 : -ENOMEM;
 }
 
-void
+/* -ENOMEM: bytes were lost, and the socket can only be destroyed. */
+int
 weir__stream_leave(struct weir_socket *s)
 {
 	struct bufferevent *bev = s->bev;
+	int err;
 
 	if (bev == NULL)
-		return;
+		return 0;
 	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
 	(void)evbuffer_remove_cb(bufferevent_get_input(bev), on_input, s);
 	(void)evbuffer_remove_cb(bufferevent_get_output(bev), on_output, s);
 	(void)bufferevent_disable(bev, EV_READ | EV_WRITE);
-	keep(&s->in, bufferevent_get_input(bev));
-	keep(&s->out, bufferevent_get_output(bev));
+	err = keep(&s->in, bufferevent_get_input(bev));
+	if (keep(&s->out, bufferevent_get_output(bev)) != 0)
+		err = -ENOMEM;
+	if (s->out != NULL)
+		s->writable = false; /* as far as we know: the event tells */
 	s->bev = NULL;
 	bufferevent_free(bev);
+	return err;
 }

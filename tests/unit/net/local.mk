@@ -16,6 +16,12 @@ check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 %C%_check_resolve_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
+# Sockets and servers, with what their tests share.
+check_PROGRAMS += %D%/check_pump
+%C%_check_pump_SOURCES = %D%/check_pump.c %D%/support.c %D%/support.h
+%C%_check_pump_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_pump_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
 %C%_check_encoding_SOURCES = %D%/check_encoding.c
 %C%_check_encoding_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_encoding_LDADD = src/net/libnet.la $(CHECK_LIBS)
