@@ -25,7 +25,17 @@
 	X(NAME_FAILED, "the name cannot be resolved")                          \
 	X(CONNECT_TIMEOUT, "the connection was not made in time")              \
 	X(NOT_A_SOCKET_FILE, "the file is there and is no socket")             \
-	X(NOT_A_STREAM, "the descriptor is no stream socket")
+	X(NOT_A_STREAM, "the descriptor is no stream socket")                  \
+	X(TLS_CREDENTIALS, "a certificate, key or CA cannot be used")          \
+	X(ALREADY_SECURE, "TLS was already set on the socket")                 \
+	X(NOT_SECURE, "the socket has no TLS, or its handshake is not done")   \
+	X(TLS_HANDSHAKE, "the TLS handshake failed")                           \
+	X(TLS_TIMEOUT, "the TLS handshake was not done in time")               \
+	X(TLS_CERTIFICATE, "the peer's certificate is not trusted")            \
+	X(TLS_NO_CERTIFICATE, "the peer showed no certificate")                \
+	X(TLS_ALERT, "the peer ended TLS with an alert")                       \
+	X(TLS_PROTOCOL, "the peer broke the TLS protocol")                     \
+	X(TLS_TRUNCATED, "the peer ended without closing TLS")
 
 enum weir_error {
 	WEIR_ERROR_FIRST_ = -WEIR_ERROR_BASE - 1000,

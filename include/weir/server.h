@@ -51,6 +51,17 @@ struct weir_server_handlers {
 
 	/* Closed, and the last of its connections has ended. Once a listen. */
 	void (*on_close)(struct weir_server *server, void *user);
+
+	/* With weir_server_set_tls(): the handshake of a socket that
+	 * on_connection brought is done (tls.Server 'secureConnection'); the
+	 * socket's on_secure follows. */
+	void (*on_secure_connection)(
+	    struct weir_server *server, struct weir_socket *socket, void *user);
+
+	/* It failed with err; weir_socket_tls_error() says more, and the
+	 * socket's on_error and on_close follow. */
+	void (*on_tls_client_error)(struct weir_server *server,
+	    struct weir_socket *socket, int err, void *user);
 };
 
 /* net.createServer's options: what each accepted socket starts with. */

@@ -75,6 +75,13 @@ struct weir_socket_handlers {
 
 	/* Closed; err as in on_error, or 0. Once an opening, and last. */
 	void (*on_close)(struct weir_socket *socket, int err, void *user);
+
+	/* weir_socket_set_secure(): the TLS handshake is done. */
+	void (*on_secure)(struct weir_socket *socket, void *user);
+
+	/* The server gave a session that can be resumed, the first one or a
+	 * newer one: weir_socket_tls_session() has it. */
+	void (*on_session)(struct weir_socket *socket, void *user);
 };
 
 /* new net.Socket's options. */

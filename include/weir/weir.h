@@ -8,6 +8,7 @@
 #include <weir/resolve.h>
 #include <weir/server.h>
 #include <weir/socket.h>
+#include <weir/tls.h>
 #include <weir/version.h>
 
 #endif

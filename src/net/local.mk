@@ -9,6 +9,12 @@ noinst_LTLIBRARIES += %D%/libnet.la
     %D%/loop_priv.h %D%/pump.c %D%/race.c %D%/resolve.c %D%/server.c %D%/server_priv.h \
     %D%/socket.c %D%/socket_priv.h %D%/stream.c %D%/tuning.c %D%/version.c
 
+# TLS.
+%C%_libnet_la_CPPFLAGS += $(OPENSSL_CFLAGS)
+%C%_libnet_la_LIBADD += $(OPENSSL_LIBS)
+%C%_libnet_la_SOURCES += %D%/tls.c %D%/tls_context.c %D%/tls_peer.c %D%/tls_pem.c \
+    %D%/tls_priv.h
+
 lib_LTLIBRARIES += libweir.la
 libweir_la_SOURCES =
 libweir_la_LIBADD = %D%/libnet.la

@@ -345,6 +345,8 @@ read_bytes(struct weir_socket *s, unsigned char *to, size_t wanted)
 {
 	ssize_t n;
 
+	if (s->tls != NULL)
+		return weir__tls_read(s, to, wanted);
 	do {
 		n = s->is_socket ? recv(s->fd, to, wanted, MSG_DONTWAIT)
 				 : read(s->fd, to, wanted);
@@ -640,7 +642,9 @@ look_for_end(struct weir_socket *s)
 {
 	char byte;
 
-	if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+	if (s->tls != NULL
+		? weir__tls_ended(s)
+		: recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		weir__socket_saw_end(s);
 }
 
@@ -663,6 +667,8 @@ void
 weir__pump_run(struct weir_socket *s)
 {
 	weir__pin(s);
+	if (s->state == WEIR__OPEN && s->tls != NULL)
+		weir__tls_run(s);
 	if (s->state == WEIR__OPEN && s->out != NULL)
 		(void)weir__pump_flush(s);
 	if (s->state == WEIR__OPEN && s->from != NULL)
@@ -699,7 +705,7 @@ on_event(evutil_socket_t fd, short what, void *user)
 	} else {
 		s->seen_twice = s->eof;
 		s->readable = (what & EV_READ) != 0;
-		if (what & EV_WRITE)
+		if (what & EV_WRITE && s->tls == NULL)
 			s->writable = true;
 		weir__pump_run(s);
 	}
@@ -718,6 +724,8 @@ interest(const struct weir_socket *s)
 		want |= WEIR__READ;
 	if (!s->writable && (s->out != NULL || flow_waits(s->to)))
 		want |= WEIR__WRITE;
+	if (s->tls != NULL)
+		want = weir__tls_interest(s, want);
 	if (want != 0)
 		return want;
 	return waits_for_end(s) ? WEIR__WATCH | WEIR__FIN : WEIR__WATCH;
@@ -733,6 +741,8 @@ weir__pump_update(struct weir_socket *s)
 	    (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING))
 		return;
 	want = interest(s);
+	if (s->tls != NULL && want & WEIR__READ && weir__tls_more(s))
+		weir__socket_defer(s, WEIR__DUE_READ);
 	if (want == s->interest)
 		return;
 	/* A FIN is often followed by the other side's at once. Only if it is
@@ -771,6 +781,23 @@ weir__pump_leave(struct weir_socket *s)
 /* ---- verbs ---- */
 
 static int
+forbid_splice(struct weir__flow *f)
+{
+	if (f == NULL)
+		return 0;
+	f->may_splice = f->bulk = false;
+	return f->piped > 0 ? unload_pipe(f) : 0;
+}
+
+int
+weir__pump_secure(struct weir_socket *s)
+{
+	int err = forbid_splice(s->from);
+
+	return err != 0 ? err : forbid_splice(s->to);
+}
+
+static int
 check_pipe(const struct weir_socket *source, const struct weir_socket *to)
 {
 	if (source == NULL || to == NULL || source->doomed || to->doomed)
@@ -805,7 +832,8 @@ weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
 	f->counted_us = o->rate > 0 ? now_us() : 0;
 	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
 	f->keep_open = o->keep_open;
-	f->may_splice = !o->no_splice;
+	f->may_splice =
+	    !o->no_splice && source->tls == NULL && destination->tls == NULL;
 	f->full = held(source) >= f->buffer;
 	source->from = f;
 	destination->to = f;

@@ -168,6 +168,10 @@ hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 	server->connections++;
 	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
 	weir__pin(socket);
+	/* First of all, so that nothing can be written past TLS. */
+	if (server->tls != NULL &&
+	    (err = weir__tls_accept(socket, server->tls, &server->secure)) != 0)
+		weir_socket_destroy(socket, err);
 	server->handlers->on_connection(server, socket, server->user);
 	weir__socket_unwrap(socket);
 	weir__unpin(socket);
@@ -245,6 +249,60 @@ weir_server_resume(struct weir_server *server)
 {
 	server->paused = false;
 	update(server);
+}
+
+/* ---- TLS ---- */
+
+static void
+forget_tls(struct weir_server *server)
+{
+	weir_tls_context_unref(server->tls);
+	server->tls = NULL;
+	free((void *)(uintptr_t)server->secure.alpn);
+	server->secure.alpn = NULL;
+}
+
+int
+weir_server_set_tls(struct weir_server *server,
+    struct weir_tls_context *context, const struct weir_secure_options *options)
+{
+	struct weir_secure_options secure = {0};
+
+	if (server == NULL || server->doomed)
+		return -EINVAL;
+	if (context != NULL && !weir_tls_context_is_server(context))
+		return -EINVAL;
+	if (options != NULL) {
+		secure.handshake_timeout_ms = options->handshake_timeout_ms;
+		secure.allow_truncation = options->allow_truncation;
+	}
+	if (options != NULL && options->alpn != NULL) {
+		secure.alpn = strdup(options->alpn);
+		if (secure.alpn == NULL)
+			return -ENOMEM;
+	}
+	(void)weir_tls_context_ref(context);
+	forget_tls(server);
+	server->tls = context;
+	server->secure = secure;
+	return 0;
+}
+
+void
+weir__server_tls_done(struct weir_server *server, struct weir_socket *socket)
+{
+	server->depth++;
+	tell(server, on_secure_connection, , socket);
+	unpin(server);
+}
+
+void
+weir__server_tls_failed(
+    struct weir_server *server, struct weir_socket *socket, int err)
+{
+	server->depth++;
+	tell(server, on_tls_client_error, , socket, err);
+	unpin(server);
 }
 
 /* ---- closing ---- */
@@ -351,6 +409,7 @@ weir_server_free(struct weir_server *server)
 	server->depth++;
 	server->doomed = true;
 	server->handlers = &silent;
+	forget_tls(server);
 	shut(server);
 	weir__loop_undefer(server->loop, &server->task);
 	hold(server, false);

@@ -8,6 +8,7 @@
 #include <event2/event_struct.h>
 
 #include <weir/server.h>
+#include <weir/tls.h>
 
 #include "net/loop_priv.h"
 
@@ -31,6 +32,9 @@ struct weir_server {
 	unsigned depth; /* handlers that run now */
 	bool doomed;	/* freed; goes when depth is 0 */
 
+	struct weir_tls_context *tls; /* for who is accepted; or NULL */
+	struct weir_secure_options secure;
+
 	long max_connections;
 	int batch; /* accepts a turn: grows while more wait */
 	size_t connections;
@@ -49,5 +53,16 @@ struct weir_server {
 /* A socket that came by the server has ended. */
 void weir__server_socket_closed(
     struct weir_server *server, struct weir_socket *socket);
+
+/* How the handshake of one of its sockets went. Both call a handler. */
+void weir__server_tls_done(
+    struct weir_server *server, struct weir_socket *socket);
+void weir__server_tls_failed(
+    struct weir_server *server, struct weir_socket *socket, int err);
+
+/* tls.c: TLS for an accepted socket. 0, or an error and it has none. */
+int weir__tls_accept(struct weir_socket *socket,
+    struct weir_tls_context *context,
+    const struct weir_secure_options *options);
 
 #endif

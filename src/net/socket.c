@@ -39,6 +39,7 @@ static void
 reap(struct weir_socket *s)
 {
 	weir__extra_free(s);
+	weir__tls_forget(s);
 	free(s->tuning);
 	free(s);
 }
@@ -101,6 +102,8 @@ shut(struct weir_socket *s)
 	weir__pump_leave(s);
 	free_buffer(&s->in);
 	free_buffer(&s->out);
+	if (s->tls != NULL)
+		weir__tls_shut(s);
 	free_idle(s);
 	free_retry(s);
 	if (s->fd != -1) {
@@ -178,6 +181,8 @@ run_task(struct weir__task *task)
 		weir__tell(s, on_full, , s->full);
 	if (take_due(s, WEIR__DUE_BROKEN))
 		weir__tell(s, on_broken, , s->dying);
+	if (take_due(s, WEIR__DUE_SESSION))
+		weir__tell(s, on_session);
 	if (take_due(s, WEIR__DUE_READ)) {
 		/* Nothing waits for the bytes of one that fails: just look. */
 		s->readable = s->dying != 0;
@@ -270,6 +275,7 @@ forget(struct weir_socket *s)
 	s->end_asked = s->fin_sent = s->soon = false;
 	s->readable = s->writable = s->fresh = s->seen_twice = false;
 	s->error = s->dying = 0;
+	weir__tls_forget(s);
 	s->bytes_read = s->bytes_dropped = 0;
 	weir__extra_forget(s, s->bytes_written - weir__socket_queued(s));
 	s->bytes_written = weir__socket_queued(s);
@@ -331,6 +337,8 @@ weir__socket_opened(struct weir_socket *s, int fd)
 	s->state = WEIR__OPEN;
 	s->active_ms = weir_loop_now_ms(s->loop);
 	hold(s, true);
+	if (s->tls != NULL)
+		weir__tls_begin(s);
 	weir__note_written(s);
 	return 0;
 }
@@ -403,8 +411,9 @@ weir__socket_settle(struct weir_socket *s)
 
 	if (s->state != WEIR__OPEN || !s->pollable || s->fresh)
 		return;
-	stream = s->handlers->on_data != NULL && s->from == NULL &&
-		 s->to == NULL && !s->rd_ended && s->dying == 0;
+	stream = s->handlers->on_data != NULL && s->tls == NULL &&
+		 s->from == NULL && s->to == NULL && !s->rd_ended &&
+		 s->dying == 0;
 	if (stream && s->bev == NULL) {
 		weir__pump_leave(s);
 		err = weir__stream_enter(s);
@@ -483,6 +492,8 @@ weir__socket_send(struct weir_socket *s, const void *data, size_t length)
 {
 	ssize_t n;
 
+	if (s->tls != NULL)
+		return weir__tls_send(s, data, length);
 	do {
 		n = s->is_socket
 			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
@@ -498,8 +509,11 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 	struct msghdr message = {.msg_iov = (struct iovec *)part};
 	size_t wanted = 0;
 	ssize_t n;
-	int i, parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
+	int i, parts;
 
+	if (s->tls != NULL)
+		return weir__tls_send_buffer(s, data);
+	parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
 	if (parts > 16)
 		parts = 16;
 	for (i = 0; i < parts; i++)
@@ -523,6 +537,8 @@ weir__socket_queued(const struct weir_socket *s)
 
 	if (s->bev != NULL)
 		n += evbuffer_get_length(bufferevent_get_output(s->bev));
+	if (s->tls != NULL)
+		n += weir__tls_unsent(s);
 	return n;
 }
 
@@ -596,6 +612,8 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 void
 weir__socket_drained(struct weir_socket *s)
 {
+	if (s->tls != NULL && weir__tls_unsent(s) > 0)
+		return; /* out of our hands, not yet out */
 	if (s->need_drain) {
 		s->need_drain = false;
 		/* Who has asked for the end writes no more. */
@@ -613,6 +631,8 @@ weir__socket_progress(struct weir_socket *s)
 	if (s->state != WEIR__OPEN || s->dying != 0)
 		return;
 	if (weir__socket_queued(s) > 0)
+		return;
+	if (s->end_asked && s->tls != NULL && !weir__tls_finish(s))
 		return;
 	if (s->soon) {
 		weir_socket_destroy(s, 0);
@@ -714,6 +734,8 @@ weir__socket_fail(struct weir_socket *s, int err)
 	s->dying = err;
 	s->bytes_dropped += weir__socket_queued(s);
 	free_buffer(&s->out);
+	if (s->tls != NULL)
+		weir__tls_broken(s);
 	weir__socket_defer(s, WEIR__DUE_BROKEN | WEIR__DUE_READ);
 }
 

@@ -1,7 +1,8 @@
 /*
  * What the files of a socket share: socket.c (verbs and lifecycle),
  * connect.c (from a name to a connection), stream.c (the handlers' lane, a
- * bufferevent) and pump.c (the lane of pipes, no buffer at all).
+ * bufferevent), pump.c (the lane of pipes, no buffer at all) and tls.c (beneath
+ * the pump).
  */
 #ifndef NET_SOCKET_PRIV_H
 #define NET_SOCKET_PRIV_H
@@ -21,6 +22,7 @@ struct weir_server;
 struct weir__connect;
 struct weir__extra;
 struct weir__flow;
+struct weir__tls;
 
 enum weir__state {
 	WEIR__IDLE,	  /* not opened yet, or closed */
@@ -39,6 +41,7 @@ enum {
 	WEIR__DUE_BROKEN = 1 << 5, /* on_broken */
 	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
 	WEIR__DUE_WRITTEN = 1 << 7, /* writes that tell; after READ */
+	WEIR__DUE_SESSION = 1 << 8, /* on_session; before READ */
 };
 
 /* What the pump's event waits for; 0 is nothing. */
@@ -104,6 +107,7 @@ struct weir_socket {
 	struct weir__tuning *tuning;   /* or NULL */
 	struct weir__idle *idle;       /* or NULL */
 	struct weir__extra *extra;     /* what few need; or NULL */
+	struct weir__tls *tls;	       /* or NULL */
 
 	struct event *retry;	    /* a file had no room; or NULL */
 	int full;		    /* why */
@@ -227,5 +231,32 @@ void weir__pump_undo(struct weir__flow *flow);
 void weir__pump_drop(struct weir_socket *s);
 /* Read no more for this destination; pass on what is held, then end it. */
 void weir__pump_stop(struct weir__flow *flow);
+/* TLS begins: no bytes may go past it by splice. 0 or an error. */
+int weir__pump_secure(struct weir_socket *s);
+
+/* ---- tls.c: all but forget only for a socket whose tls is not NULL ---- */
+
+void weir__tls_begin(struct weir_socket *s); /* the socket is open */
+void weir__tls_run(struct weir_socket *s);   /* from the loop; calls handlers */
+size_t weir__tls_read(
+    struct weir_socket *s, unsigned char *to, size_t wanted);
+/* As weir__socket_send() and weir__socket_send_buffer(). */
+ssize_t weir__tls_send(struct weir_socket *s, const void *data, size_t length);
+ssize_t weir__tls_send_buffer(struct weir_socket *s, struct evbuffer *data);
+
+/* What the event is to wait for, where the pump wants so much. */
+unsigned weir__tls_interest(const struct weir_socket *s, unsigned want);
+/* Bytes may be had that no event will tell of. */
+bool weir__tls_more(const struct weir_socket *s);
+/* The peer has ended, and all before it was read. */
+bool weir__tls_ended(struct weir_socket *s);
+/* The owner's bytes that are encrypted and not sent yet. */
+size_t weir__tls_unsent(const struct weir_socket *s);
+
+/* Send close_notify; true once it is out, or cannot be sent. */
+bool weir__tls_finish(struct weir_socket *s);
+void weir__tls_broken(struct weir_socket *s); /* nothing can be sent any more */
+void weir__tls_shut(struct weir_socket *s);   /* no more I/O */
+void weir__tls_forget(struct weir_socket *s); /* another opening, or the end */
 
 #endif

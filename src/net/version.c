@@ -5,6 +5,7 @@
 
 #include <ares.h>
 #include <event2/event.h>
+#include <openssl/crypto.h>
 
 #include <weir/version.h>
 
@@ -15,5 +16,7 @@ weir_version_of(const char *library)
 		return event_get_version();
 	if (strcmp(library, "c-ares") == 0)
 		return ares_version(NULL);
+	if (strcmp(library, "OpenSSL") == 0)
+		return OpenSSL_version(OPENSSL_VERSION_STRING);
 	return NULL;
 }

@@ -6,6 +6,19 @@ check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 %C%_check_address_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_address_LDADD = src/net/libnet.la $(CHECK_LIBS)
 
+# TLS; the certificates are made when the tests run.
+%C%_TLS_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(OPENSSL_CFLAGS)
+%C%_TLS_LDADD = src/net/libnet.la $(EVENT_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS)
+check_PROGRAMS += %D%/check_tls_context
+%C%_check_tls_context_SOURCES = %D%/check_tls_context.c %D%/tls_support.c %D%/tls_support.h
+%C%_check_tls_context_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_tls_context_LDADD = $(%C%_TLS_LDADD)
+
+check_PROGRAMS += %D%/check_tls
+%C%_check_tls_SOURCES = %D%/check_tls.c %D%/tls_support.c %D%/tls_support.h
+%C%_check_tls_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_tls_LDADD = $(%C%_TLS_LDADD)
+
 %C%_check_error_SOURCES = %D%/check_error.c
 %C%_check_error_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_error_LDADD = src/net/libnet.la $(CHECK_LIBS)
