@@ -343,25 +343,51 @@ level_of(const struct cli *cli)
 				       : (enum log_level)level;
 }
 
+/* What a log goes to, for a message about it. */
+static const char *
+log_name(const struct config *config)
+{
+	static const char *const names[] = {
+	    [CONFIG_LOG_STDERR] = "stderr",
+	    [CONFIG_LOG_SYSLOG] = "syslog",
+	    [CONFIG_LOG_JOURNAL] = "journal",
+	};
+
+	return config->log == CONFIG_LOG_FILE ? config->log_path
+					      : names[config->log];
+}
+
+/* With -d nobody reads stderr, unless it is a file: syslog, where there is
+ * one. */
+static void
+move_log(const struct config *config)
+{
+	int err =
+	    log_open(LOG_TO_SYSLOG, NULL, (enum log_format)config->log_format);
+
+	if (err == 0)
+		log_warn("log = stderr ends with -d, the log goes to syslog");
+	else
+		log_warn("log = stderr ends with -d, and there is no syslog:"
+			 " set log = file:PATH to keep it",
+		    LOG_T("error", weir_error_text(err)));
+}
+
 static int
 open_log(const struct cli *cli)
 {
 	const struct config *config = cli->config;
-	enum log_target target = (enum log_target)config->log;
-	bool moved = config->daemon && config->log == CONFIG_LOG_STDERR &&
-		     !detach_keeps_stderr();
 	int err;
 
 	log_set_level(level_of(cli));
-	if (moved)
-		target = LOG_TO_SYSLOG;
-	err = log_open(
-	    target, config->log_path, (enum log_format)config->log_format);
+	err = log_open((enum log_target)config->log, config->log_path,
+	    (enum log_format)config->log_format);
 	if (err != 0)
-		log_error("cannot open the log", LOG_T("log", config->log_path),
+		log_error("cannot open the log", LOG_T("log", log_name(config)),
 		    LOG_T("error", weir_error_text(err)));
-	else if (moved)
-		log_warn("log = stderr ends with -d, the log goes to syslog");
+	else if (config->daemon && config->log == CONFIG_LOG_STDERR &&
+		 !detach_keeps_stderr())
+		move_log(config);
 	return err;
 }
 
@@ -492,6 +518,11 @@ run(const struct cli *cli)
 	if (side == DETACH_TYPED) {
 		if (error != NULL)
 			fprintf(stderr, "weir: %s\n", error);
+		else if (status != 0 && d.config->log != CONFIG_LOG_STDERR)
+			fprintf(stderr,
+			    "weir: not started, the log (%s)"
+			    " tells why\n",
+			    log_name(d.config));
 		free(error);
 		return status;
 	}
@@ -500,7 +531,12 @@ run(const struct cli *cli)
 		return 1;
 	}
 	log_warnings(d.config);
-	if (prepare(&d) != 0 || start(&d) != 0) {
+	if (d.config->listener_count == 0)
+		log_error("there is no listener: add a [listener NAME] section"
+			  " to the configuration",
+		    LOG_T("configuration", cli->source));
+	if (d.config->listener_count == 0 || prepare(&d) != 0 ||
+	    start(&d) != 0) {
 		d.failed = true;
 	} else {
 		proxy_start(d.proxy);

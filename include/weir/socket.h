@@ -326,6 +326,10 @@ bool weir_socket_dormant(const struct weir_socket *socket);
 bool weir_socket_read_ended(const struct weir_socket *socket);
 bool weir_socket_write_ended(const struct weir_socket *socket);
 
+/* The peer of a unix socket has closed both of its sides: nothing that is
+ * written will be read. TCP does not tell; false there. Since 0.1. */
+bool weir_socket_peer_closed(const struct weir_socket *socket);
+
 /* The descriptor, still the socket's; -1 where there is none. Since 0.1. */
 int weir_socket_fd(const struct weir_socket *socket);
 

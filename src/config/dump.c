@@ -14,7 +14,8 @@
 
 struct dump {
 	struct strbuf text;
-	bool any; /* the option has a value */
+	bool any;     /* the option has a value */
+	bool comment; /* it has no effect here, and is only told */
 };
 
 static void
@@ -23,6 +24,8 @@ on_value(const char *key, const char *value, size_t length, void *user)
 	struct dump *dump = user;
 
 	dump->any = true;
+	if (dump->comment)
+		strbuf_text(&dump->text, "# ");
 	if (value == NULL)
 		dump->text.failed = true;
 	else
@@ -37,6 +40,23 @@ is_listed(const struct config_option *option)
 	       option->type != OPTION_TARGET;
 }
 
+/* Keys of a socket file, where no such file is made. */
+static bool
+has_no_effect(const struct config_option *option, const void *base)
+{
+	const struct config_listener *listener = base;
+	size_t i;
+
+	if (option->section != OPTION_LISTENER ||
+	    strncmp(option->key, "unix_", 5) != 0)
+		return false;
+	for (i = 0; i < listener->listen_count; i++)
+		if (listener->listen[i].endpoint.kind == WEIR_ENDPOINT_UNIX &&
+		    !listener->listen[i].endpoint.abstract)
+			return false;
+	return true;
+}
+
 static void
 dump_section(struct dump *dump, enum option_section section, const void *base)
 {
@@ -49,6 +69,7 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 		    (option->flags & OPTION_COMMAND_LINE))
 			continue;
 		dump->any = false;
+		dump->comment = has_no_effect(option, base);
 		option_print(option, base, on_value, dump);
 		if (!dump->any && option->value != NULL)
 			strbuf_format(&dump->text, "# %s = %s\n", option->key,
@@ -61,7 +82,7 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 int
 config_dump(const struct config *config, FILE *out)
 {
-	struct dump dump = {STRBUF_NULL, false};
+	struct dump dump = {STRBUF_NULL, false, false};
 	size_t i;
 	int r = 0;
 

@@ -121,7 +121,7 @@ check_mode(const struct check *check)
 	if (!has(check, "mode", NULL)) {
 		config_note(check->builder, check->section->place,
 		    "listener %s has no mode (write mode = echo, forward or "
-		    "pipe)",
+		    "pipe; on the command line -e, -f or -P behind its -l)",
 		    listener->name);
 		return;
 	}

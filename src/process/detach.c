@@ -137,8 +137,7 @@ leave_terminal(void)
 	if (null < 0)
 		return -errno;
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
-	    (!detach_keeps_stderr() && dup2(null, STDERR_FILENO) < 0) ||
-	    chdir("/") < 0)
+	    (!detach_keeps_stderr() && dup2(null, STDERR_FILENO) < 0))
 		result = -errno;
 	close(null);
 	return result;

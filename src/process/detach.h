@@ -33,9 +33,10 @@ int detach_start(
 
 /*
  * Report status and free detach. With status 0 the standard descriptors
- * become /dev/null, but for a stderr that detach_keeps_stderr(), and the
- * folder becomes "/". NULL is fine and does nothing. Returns 0 or -errno; that
- * nobody waits any more is no error.
+ * become /dev/null, but for a stderr that detach_keeps_stderr(). The working
+ * directory stays, since paths of the configuration may be relative. NULL is
+ * fine and does nothing. Returns 0 or -errno; that nobody waits any more is
+ * no error.
  */
 int detach_report(struct detach *detach, int status);
 

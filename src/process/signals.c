@@ -72,6 +72,7 @@ signals_start(struct signals **ret, struct weir_loop *loop,
     const struct signals_handlers *handlers, void *user)
 {
 	struct signals *signals = calloc(1, sizeof(*signals));
+	sigset_t none;
 	int result;
 
 	*ret = NULL;
@@ -88,6 +89,9 @@ signals_start(struct signals **ret, struct weir_loop *loop,
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever started us may have blocked some of them. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	*ret = signals;
 	return 0;
 }

@@ -23,7 +23,8 @@
 #include "proxy/session_log.h"
 #include "proxy/target.h"
 
-#define FIFO_RETRY_MS 200 /* until somebody reads it */
+#define LINGER_MS     2000 /* for a client whose program has ended */
+#define FIFO_RETRY_MS 200  /* until somebody reads it */
 
 static void connect_next(struct session *session);
 static void update_timer(struct session *session);
@@ -279,6 +280,8 @@ time_left(const struct session *session)
 		return left;
 	/* However long it was idle before, the end starts this clock. */
 	idle = earlier(idle, now - session->half_closed_ms);
+	if (session->lingering)
+		left = earlier(left, rest_of(LINGER_MS, idle));
 	return earlier(left, rest_of(config->half_close_timeout_ms, idle));
 }
 
@@ -291,7 +294,8 @@ on_timer(struct weir_timer *timer, void *user)
 	if (time_left(session) > 0)
 		update_timer(session);
 	else if (session->client != NULL)
-		session_destroy(session, END_TIMEOUT);
+		session_destroy(
+		    session, session->lingering ? END_UPSTREAM : END_TIMEOUT);
 }
 
 static void
@@ -407,14 +411,37 @@ static const struct weir_socket_handlers client_handlers = {
     .on_close = on_client_close,
 };
 
+/*
+ * A program has ended: what it said must reach the client, who may still be
+ * sending. A close with bytes unread would be a reset, which overtakes them;
+ * so they are thrown away until the client has ended too, or is silent.
+ */
+static void
+program_ended(struct session *session)
+{
+	if (session->client == NULL)
+		return;
+	if (!session->listener->config->allow_half_open) {
+		weir_socket_destroy_soon(session->client);
+		return;
+	}
+	session->lingering = true;
+	(void)weir_socket_end(session->client);
+	weir_socket_resume(session->client);
+	update_timer(session);
+}
+
 static void
 on_server_end(struct weir_socket *socket, void *user)
 {
 	struct session *session = user;
 
-	(void)socket;
 	note_end(session, END_UPSTREAM);
-	update_timer(session);
+	/* Its output may be closed while it still reads; or it is gone. */
+	if (session->child != NULL && weir_socket_peer_closed(socket))
+		weir_socket_destroy(socket, -EPIPE);
+	else
+		update_timer(session);
 }
 
 static void
@@ -440,22 +467,6 @@ on_server_error(struct weir_socket *socket, int err, void *user)
 	if (!session->connecting)
 		note_end(
 		    session, session->child != NULL ? END_UPSTREAM : END_RESET);
-}
-
-/* A program that did not read all it was sent is one that has ended, and no
- * reset: what it said must reach the client, who may still be sending. */
-static void
-program_ended(struct session *session)
-{
-	if (session->client == NULL)
-		return;
-	if (!session->listener->config->allow_half_open) {
-		weir_socket_destroy_soon(session->client);
-		return;
-	}
-	(void)weir_socket_end(session->client);
-	weir_socket_resume(session->client);
-	update_timer(session);
 }
 
 static void
@@ -646,8 +657,8 @@ wait_for_reader(struct session *session)
 	err = weir_timer_new(
 	    &session->timer, loop_of(session), on_fifo_timer, session);
 	if (err == 0)
-		err = weir_timer_start(session->timer,
-		    earlier(FIFO_RETRY_MS, time_left(session)));
+		err = weir_timer_start(
+		    session->timer, earlier(FIFO_RETRY_MS, time_left(session)));
 	return err;
 }
 
@@ -768,10 +779,6 @@ static void
 start_pipe(struct session *session)
 {
 	switch (session->listener->config->target) {
-	case CONFIG_TARGET_NULL:
-		weir_socket_resume(session->client);
-		update_timer(session);
-		break;
 	case CONFIG_TARGET_PEER:
 		start_peer(session);
 		break;
@@ -779,6 +786,13 @@ start_pipe(struct session *session)
 		session->connecting = true;
 		start_exec(session);
 		break;
+	case CONFIG_TARGET_NULL:
+		if (session->server == NULL) {
+			weir_socket_resume(session->client);
+			update_timer(session);
+			break;
+		}
+		/* fallthrough */
 	case CONFIG_TARGET_FILE:
 	case CONFIG_TARGET_FIFO:
 	case CONFIG_TARGET_STDOUT:
@@ -789,6 +803,13 @@ start_pipe(struct session *session)
 }
 
 /* ---- the beginning ---- */
+
+/* Nothing but reading is needed; at a rate it is a pipe to /dev/null. */
+static bool
+is_thrown_away(const struct config_listener *config)
+{
+	return config->target == CONFIG_TARGET_NULL && config->rate_in == 0;
+}
 
 /* The other side's socket, for the modes that have one. */
 static int
@@ -801,7 +822,7 @@ make_server(struct session *session)
 
 	if (config->mode == CONFIG_ECHO ||
 	    (config->mode == CONFIG_PIPE &&
-		(config->target == CONFIG_TARGET_NULL ||
+		(is_thrown_away(config) ||
 		    config->target == CONFIG_TARGET_PEER)))
 		return 0;
 	return weir_socket_new(&session->server, loop_of(session), &options,

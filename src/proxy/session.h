@@ -39,6 +39,7 @@ struct session {
 
 	enum session_end end;
 	bool connecting, waiting, ending;
+	bool lingering; /* the program has ended, the client not yet */
 	bool attempt_failed; /* one of its servers could not be reached */
 	bool has_source;
 	int connect_error;

@@ -169,6 +169,8 @@ session_log(const struct session *session)
 	    LOG_N("bytes_in", session_bytes_in(session)),
 	    LOG_N("bytes_out", session_bytes_out(session)),
 	    LOG_T("end", session_end_text(session->end)),
+	    LOG_T("tls", NULL),
+	    LOG_T("sni", NULL),
 	    LOG_END,
 	};
 

@@ -10,6 +10,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,15 +76,19 @@ type(daemon_fn *run, int stderr_fd)
 static void
 serve(struct detach *detach, int told)
 {
-	char folder[64];
 	struct stat null, there;
+	char before[PATH_MAX], after[PATH_MAX];
+
+	/* Paths of the configuration may be relative. */
+	if (getcwd(before, sizeof(before)) == NULL)
+		dprintf(told, "no folder\n");
 
 	if (detach_report(detach, 0) < 0)
 		_exit(1);
 	if (getsid(0) != getpid())
 		dprintf(told, "no session\n");
-	if (getcwd(folder, sizeof(folder)) == NULL || strcmp(folder, "/") != 0)
-		dprintf(told, "folder %s\n", folder);
+	if (getcwd(after, sizeof(after)) == NULL || strcmp(before, after) != 0)
+		dprintf(told, "folder %s\n", after);
 	stat("/dev/null", &null);
 	for (int fd = 0; fd < 3; fd++)
 		if (fstat(fd, &there) == 0 && there.st_rdev == null.st_rdev)
