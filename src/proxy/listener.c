@@ -31,7 +31,7 @@ static void
 settle(struct listener *listener)
 {
 	if (--listener->starting == 0)
-		proxy_listener_settled(listener->proxy, listener);
+		proxy_listener_settled(listener->proxy);
 }
 
 static void
@@ -103,6 +103,19 @@ retry_later(struct listener_socket *socket)
 	return weir_timer_start(socket->retry, ms) == 0;
 }
 
+bool
+listener_unsettled(const struct listener *listener)
+{
+	const struct listener_socket *socket;
+	unsigned waiting = 0;
+
+	STAILQ_FOREACH(socket, &listener->sockets, next)
+	if (socket->starting && socket->retry != NULL &&
+	    weir_timer_running(socket->retry))
+		waiting++;
+	return listener->starting > waiting;
+}
+
 static void
 on_error(struct weir_server *server, int err, void *user)
 {
@@ -111,8 +124,11 @@ on_error(struct weir_server *server, int err, void *user)
 	char text[WEIR_ADDRESS_TEXT];
 
 	(void)server;
-	if (err == -EADDRINUSE && retry_later(socket))
+	socket->resting = false;
+	if (err == -EADDRINUSE && retry_later(socket)) {
+		proxy_check_failed(listener->proxy);
 		return;
+	}
 	log_cannot_listen(
 	    listener, socket_text(socket, text, sizeof(text)), err);
 	socket->open = false;
@@ -129,7 +145,7 @@ on_closed(struct weir_server *server, void *user)
 	struct listener_socket *socket = user;
 
 	(void)server;
-	socket->open = false;
+	socket->open = socket->resting = false;
 	proxy_check_drained(socket->listener->proxy);
 }
 
@@ -191,13 +207,26 @@ on_connection(
 	listener_check_limit(socket->listener);
 }
 
+static bool
+any_resting(const struct listener *listener)
+{
+	const struct listener_socket *socket;
+
+	STAILQ_FOREACH(socket, &listener->sockets, next)
+	if (socket->resting)
+		return true;
+	return false;
+}
+
 static void
 on_resting(struct weir_server *server, int err, void *user)
 {
 	struct listener_socket *socket = user;
+	bool first = !any_resting(socket->listener);
 
 	(void)server;
-	if (socket->listener->resting++ == 0)
+	socket->resting = true;
+	if (first)
 		log_warn("cannot accept, clients wait in the backlog",
 		    LOG_T("listener", socket->listener->config->name),
 		    LOG_T("error", weir_error_text(err)));
@@ -209,7 +238,8 @@ on_accepting(struct weir_server *server, void *user)
 	struct listener_socket *socket = user;
 
 	(void)server;
-	if (--socket->listener->resting == 0)
+	socket->resting = false;
+	if (!any_resting(socket->listener))
 		log_info("accepting again",
 		    LOG_T("listener", socket->listener->config->name));
 }
@@ -293,6 +323,8 @@ add_socket(struct listener *listener, const struct config_address *config,
 	if (socket == NULL) {
 		log_cannot_listen(listener, config->text, -ENOMEM);
 		listener->failed = true;
+		if (fd != -1)
+			(void)close(fd);
 		return;
 	}
 	socket->listener = listener;
@@ -304,6 +336,8 @@ add_socket(struct listener *listener, const struct config_address *config,
 	if (make_server(socket) != 0) {
 		log_cannot_listen(listener, config->text, -ENOMEM);
 		listener->failed = true;
+		if (fd != -1)
+			(void)close(fd);
 		free(socket);
 		return;
 	}
@@ -340,6 +374,18 @@ add_range(struct listener *listener, const struct config_address *config,
 	}
 }
 
+/* A name may be told to have one address twice (/etc/hosts). */
+static bool
+is_double(const struct weir_address *addresses, size_t index)
+{
+	size_t i;
+
+	for (i = 0; i < index; i++)
+		if (weir_address_equal(&addresses[i], &addresses[index]))
+			return true;
+	return false;
+}
+
 static void
 on_resolved(
     int err, const struct weir_address *addresses, size_t count, void *user)
@@ -353,8 +399,10 @@ on_resolved(
 		log_cannot_listen(listener, lookup->config->text, err);
 		listener->failed = true;
 	}
-	for (i = 0; i < count; i++)
-		add_range(listener, lookup->config, &addresses[i]);
+	/* One that was closed meanwhile listens no more. */
+	for (i = 0; i < count && !listener->closed; i++)
+		if (!is_double(addresses, i))
+			add_range(listener, lookup->config, &addresses[i]);
 	settle(listener);
 }
 
@@ -444,7 +492,6 @@ listener_start(struct listener *listener)
 {
 	size_t i;
 
-	listener->starting = 1; /* this call itself */
 	for (i = 0; i < listener->config->listen_count; i++)
 		add_address(listener, &listener->config->listen[i]);
 	settle(listener);
@@ -510,13 +557,14 @@ listener_shut(struct listener *listener, bool for_good)
 	struct listener_socket *socket;
 
 	listener->closed = true;
-	listener->resting = 0;
 	STAILQ_FOREACH(socket, &listener->sockets, next)
 	{
 		if (socket->retry != NULL)
 			weir_timer_stop(socket->retry);
-		if (socket->fd == -1 || for_good)
-			(void)weir_server_close(socket->server);
+		if (socket->fd != -1 && !for_good)
+			continue;
+		socket->resting = false;
+		(void)weir_server_close(socket->server);
 	}
 	if (!for_good)
 		listener_pause(listener, PAUSE_CLOSED);
@@ -526,6 +574,7 @@ void
 listener_reopen(struct listener *listener)
 {
 	struct listener_socket *socket;
+	struct weir_server *old;
 
 	listener->closed = false;
 	listener_unpause(listener, PAUSE_CLOSED);
@@ -534,14 +583,16 @@ listener_reopen(struct listener *listener)
 		if (socket->fd != -1 || weir_server_listening(socket->server))
 			continue;
 		socket->retrying = false;
+		if (socket->retry != NULL)
+			weir_timer_stop(socket->retry);
 		/* One that waits for its last connection is replaced. */
-		weir_server_free(socket->server);
-		socket->server = NULL;
-		if (make_server(socket) == 0)
+		old = socket->server;
+		if (make_server(socket) == 0) {
+			weir_server_free(old);
 			listen_on(socket);
-		else
-			log_cannot_listen(
-			    listener, socket->config->text, -ENOMEM);
+			continue;
+		}
+		log_cannot_listen(listener, socket->config->text, -ENOMEM);
 	}
 }
 
@@ -568,7 +619,7 @@ listener_get_state(const struct listener *listener)
 	STAILQ_FOREACH(socket, &listener->sockets, next)
 	if (!weir_server_listening(socket->server))
 		return LISTENER_CLOSED;
-	if (listener->resting > 0)
+	if (any_resting(listener))
 		return LISTENER_RESTING;
 	if (listener->paused & (PAUSE_LIMIT | PAUSE_RATE))
 		return LISTENER_WAITING;

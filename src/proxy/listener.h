@@ -35,6 +35,7 @@ struct listener_socket {
 	const struct config_address *config;
 	struct weir_timer *retry; /* bind_retry; or NULL */
 	bool starting, retrying, open;
+	bool resting; /* out of descriptors */
 	STAILQ_ENTRY(listener_socket) next; /* listener.sockets */
 };
 
@@ -55,7 +56,6 @@ struct listener {
 	bool failed;	   /* one of them could not be bound */
 	bool closed;	   /* by weirctl, or by draining */
 	unsigned paused;   /* PAUSE_... */
-	unsigned resting;  /* sockets that are out of descriptors */
 
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, session) waiting; /* pipe = peer: the first of a pair */
@@ -90,7 +90,11 @@ void listener_shut(struct listener *listener, bool for_good);
 /* Open them again. */
 void listener_reopen(struct listener *listener);
 
-/* Whether a socket of it is still open (its close not told yet). */
+/* At start: whether something of it is neither bound nor failed, nor waits
+ * for an address that is in use. */
+bool listener_unsettled(const struct listener *listener);
+
+/* Whether a socket of it is still open. */
 bool listener_open(const struct listener *listener);
 
 /* A session of it has ended. */

@@ -54,6 +54,7 @@ proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
 	proxy->passed = passed;
 	proxy->passed_count = passed_count;
 	proxy->started_ms = weir_loop_now_ms(loop);
+	proxy->child_grace_ms = CHILD_GRACE_MS;
 	TAILQ_INIT(&proxy->children);
 	err = make_listeners(proxy);
 	if (err != 0) {
@@ -67,11 +68,14 @@ proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
 void
 proxy_free(struct proxy *proxy)
 {
+	static const struct proxy_handlers silent = {0};
 	struct session *session;
 	size_t i;
 
 	if (proxy == NULL)
 		return;
+	proxy->handlers = &silent;
+	proxy->drained = true;
 	for (i = 0; i < proxy->listener_count; i++)
 		while ((session = TAILQ_FIRST(
 			    &proxy->listeners[i]->sessions)) != NULL)
@@ -94,21 +98,39 @@ proxy_start(struct proxy *proxy)
 
 	proxy->starting = proxy->listener_count;
 	for (i = 0; i < proxy->listener_count; i++)
+		proxy->listeners[i]->starting = 1; /* listener_start() itself */
+	for (i = 0; i < proxy->listener_count; i++)
 		listener_start(proxy->listeners[i]);
 }
 
 void
-proxy_listener_settled(struct proxy *proxy, struct listener *listener)
+proxy_listener_settled(struct proxy *proxy)
 {
-	proxy->failed = proxy->failed || listener->failed;
-	if (--proxy->starting > 0 || proxy->draining)
+	proxy->starting--;
+	proxy_check_failed(proxy);
+	if (proxy->starting > 0 || proxy->draining || proxy->failed)
 		return;
-	if (proxy->failed) {
-		proxy->handlers->on_failed(proxy, proxy->user);
-	} else {
-		proxy->ready = true;
-		proxy->handlers->on_ready(proxy, proxy->user);
+	proxy->ready = true;
+	proxy->handlers->on_ready(proxy, proxy->user);
+}
+
+void
+proxy_check_failed(struct proxy *proxy)
+{
+	bool failed = false;
+	size_t i;
+
+	if (proxy->failed || proxy->ready || proxy->draining)
+		return;
+	for (i = 0; i < proxy->listener_count; i++) {
+		failed = failed || proxy->listeners[i]->failed;
+		if (listener_unsettled(proxy->listeners[i]))
+			return;
 	}
+	if (!failed)
+		return;
+	proxy->failed = true;
+	proxy->handlers->on_failed(proxy, proxy->user);
 }
 
 void
@@ -143,6 +165,9 @@ proxy_check_drained(struct proxy *proxy)
 
 	if (!proxy->draining || proxy->drained || proxy->connections > 0)
 		return;
+	/* A program may still be at work on what its client sent. */
+	if (!proxy->stopping && !TAILQ_EMPTY(&proxy->children))
+		return;
 	for (i = 0; i < proxy->listener_count; i++)
 		if (listener_open(proxy->listeners[i]))
 			return;
@@ -174,8 +199,8 @@ destroy_waiting(struct proxy *proxy)
 	size_t i;
 
 	for (i = 0; i < proxy->listener_count; i++)
-		while ((session = TAILQ_FIRST(
-			    &proxy->listeners[i]->waiting)) != NULL)
+		while ((session = TAILQ_FIRST(&proxy->listeners[i]->waiting)) !=
+		       NULL)
 			session_destroy(session, END_DRAIN);
 }
 
@@ -216,6 +241,7 @@ proxy_stop(struct proxy *proxy)
 {
 	if (!proxy->draining)
 		shut_all(proxy);
+	proxy->stopping = true;
 	destroy_sessions(proxy);
 	proxy_check_drained(proxy);
 }
@@ -236,7 +262,8 @@ fds_of_connection(const struct config_listener *config)
 	if (config->mode == CONFIG_ECHO)
 		return 1;
 	switch (config->target) {
-	case CONFIG_TARGET_NULL:
+	case CONFIG_TARGET_NULL: /* at a rate a descriptor of its own */
+		return config->rate_in > 0 ? 2 : 1;
 	case CONFIG_TARGET_PEER:
 		return 1;
 	case CONFIG_TARGET_EXEC: /* and its standard error */
@@ -324,8 +351,7 @@ proxy_kill(struct proxy *proxy, uint64_t id)
 }
 
 static int
-find_for_control(
-    struct proxy *proxy, const char *name, bool closed, struct listener **ret)
+find_for_control(struct proxy *proxy, const char *name, struct listener **ret)
 {
 	long index = proxy_find_listener(proxy, name);
 
@@ -334,17 +360,19 @@ find_for_control(
 	if (proxy->draining)
 		return -EBUSY;
 	*ret = proxy->listeners[index];
-	return (*ret)->closed == closed ? -EALREADY : 0;
+	return 0;
 }
 
 int
 proxy_listener_close(struct proxy *proxy, const char *name)
 {
 	struct listener *listener;
-	int err = find_for_control(proxy, name, true, &listener);
+	int err = find_for_control(proxy, name, &listener);
 
 	if (err != 0)
 		return err;
+	if (listener->closed)
+		return -EALREADY;
 	listener_shut(listener, false);
 	log_info("closed", LOG_T("listener", name));
 	return 0;
@@ -354,10 +382,13 @@ int
 proxy_listener_open(struct proxy *proxy, const char *name)
 {
 	struct listener *listener;
-	int err = find_for_control(proxy, name, false, &listener);
+	int err = find_for_control(proxy, name, &listener);
 
 	if (err != 0)
 		return err;
+	/* One that could not be bound again is opened once more. */
+	if (listener_get_state(listener) != LISTENER_CLOSED)
+		return -EALREADY;
 	listener_reopen(listener);
 	return 0;
 }

@@ -21,6 +21,7 @@ struct proxy {
 	size_t starting; /* listeners that are not bound yet */
 	bool failed, ready;
 	bool draining, drained;
+	bool stopping; /* at once: programs are not waited for */
 	struct weir_timer *drain_timer;
 	uint64_t destroyed; /* sessions that draining had to end */
 
@@ -29,12 +30,17 @@ struct proxy {
 	uint64_t started_ms;
 
 	/* exec: children that were not reaped yet. */
+	uint64_t child_grace_ms;
 	struct weir_signal *sigchld;
 	TAILQ_HEAD(, child) children;
 };
 
 /* All of a listener's sockets are bound, or one could not be. */
-void proxy_listener_settled(struct proxy *proxy, struct listener *listener);
+void proxy_listener_settled(struct proxy *proxy);
+
+/* A listener cannot be bound, or waits for an address that is in use: a
+ * failure is told once nothing but such waiting is under way. */
+void proxy_check_failed(struct proxy *proxy);
 
 /* A session began or ended; a listening socket was closed. */
 void proxy_changed(struct proxy *proxy);

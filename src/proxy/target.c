@@ -3,8 +3,9 @@
  * other, so that back-pressure, limits and ends are the library's affair.
  *
  * A program runs in a process group of its own. When its connection has ended
- * the group is asked to end, and made to after a while. It is reaped whenever
- * it ends, and what it says on standard error goes to the log, a line each.
+ * the group is asked to end, and made to after a while. The program is reaped
+ * only then: while it is not, its number is the group's and nobody else's.
+ * What it says on standard error goes to the log, a line each.
  */
 #include "config.h"
 
@@ -30,9 +31,8 @@
 #include "log/log.h"
 #include "proxy/proxy_priv.h"
 
-/* From SIGTERM to SIGKILL; and for the rest of standard error after that. */
-#define CHILD_GRACE_MS 5000
-#define CHILD_REST_MS  1000
+/* After SIGKILL, for the rest of standard error. */
+#define CHILD_REST_MS 1000
 
 /* ---- files ---- */
 
@@ -83,6 +83,9 @@ target_open(const struct config_listener *config, struct weir_socket *server)
 	int fd, err;
 
 	switch (config->target) {
+	case CONFIG_TARGET_NULL:
+		fd = open_file("/dev/null");
+		break;
 	case CONFIG_TARGET_FILE:
 		fd = open_file(config->target_text);
 		break;
@@ -122,44 +125,83 @@ log_line(struct child *child)
 }
 
 static void
+add_to_line(struct child *child, const char *bytes, size_t length)
+{
+	/* A longer line than fits goes on in the next. */
+	if (child->line_length + length > sizeof(child->line) - 1)
+		log_line(child);
+	memcpy(child->line + child->line_length, bytes, length);
+	child->line_length += length;
+}
+
+static void
 on_error_data(
     struct weir_socket *socket, const void *data, size_t length, void *user)
 {
+	static const char nul[] = "\xe2\x90\x80"; /* its sign, U+2400 */
 	struct child *child = user;
 	const char *p = data;
 	size_t i;
 
 	(void)socket;
 	for (i = 0; i < length; i++) {
-		/* A longer line than fits goes on in the next. */
-		if (p[i] == '\n' ||
-		    child->line_length == sizeof(child->line) - 1)
+		if (p[i] == '\n')
 			log_line(child);
-		if (p[i] != '\n' && p[i] != '\r')
-			child->line[child->line_length++] = p[i];
+		else if (p[i] == '\0')
+			add_to_line(child, nul, sizeof(nul) - 1);
+		else if (p[i] != '\r')
+			add_to_line(child, &p[i], 1);
 	}
 }
 
-static void
-reap_if_done(struct child *child)
+/* ---- a child's life ---- */
+
+/* Whether none of its group is left. It has ended and is reaped here. */
+static bool
+group_is_empty(struct child *child)
 {
-	if (!child->gone || child->errors != NULL || child->timer == NULL)
+	if (!child->reaped)
+		(void)waitpid(child->pid, NULL, WNOHANG);
+	child->reaped = true;
+	return kill(-child->pid, 0) == -1 && errno == ESRCH;
+}
+
+/* The next step to its end, whenever something of it has ended. */
+static void
+go_on(struct child *child)
+{
+	if (!child->released || !child->gone)
+		return;
+	if (!child->killed && group_is_empty(child))
+		child->killed = true;
+	if (!child->killed || child->errors != NULL)
 		return;
 	TAILQ_REMOVE(&child->proxy->children, child, next);
+	if (!child->reaped)
+		(void)waitpid(child->pid, NULL, WNOHANG);
 	weir_timer_free(child->timer);
 	free(child);
+}
+
+static void
+close_errors(struct child *child)
+{
+	log_line(child);
+	weir_socket_free(child->errors);
+	child->errors = NULL;
 }
 
 static void
 on_errors_closed(struct weir_socket *socket, int err, void *user)
 {
 	struct child *child = user;
+	struct proxy *proxy = child->proxy;
 
+	(void)socket;
 	(void)err;
-	log_line(child);
-	weir_socket_free(socket);
-	child->errors = NULL;
-	reap_if_done(child);
+	close_errors(child);
+	go_on(child);
+	proxy_check_drained(proxy);
 }
 
 static const struct weir_socket_handlers error_handlers = {
@@ -167,38 +209,55 @@ static const struct weir_socket_handlers error_handlers = {
     .on_close = on_errors_closed,
 };
 
-/* ---- a child's life ---- */
+/* What is left of the group ends now. */
+static void
+make_end(struct child *child)
+{
+	if (!child->killed)
+		(void)kill(-child->pid, SIGKILL);
+	child->killed = true;
+}
 
 static void
 on_child_timer(struct weir_timer *timer, void *user)
 {
 	struct child *child = user;
+	struct proxy *proxy = child->proxy;
+	bool again = child->killed;
 
-	if (!child->gone) {
-		(void)kill(-child->pid, SIGKILL);
-		return;
-	}
-	/* Somebody else holds its standard error open: no longer our affair. */
-	(void)timer;
-	log_line(child);
-	weir_socket_free(child->errors);
-	child->errors = NULL;
-	reap_if_done(child);
+	make_end(child);
+	/* Who holds its standard error open now is not of its group, and no
+	 * longer our affair. */
+	if (again || weir_timer_start(timer, CHILD_REST_MS) != 0)
+		close_errors(child);
+	go_on(child);
+	proxy_check_drained(proxy);
 }
 
 void
 child_release(struct child *child)
 {
-	struct weir_loop *loop = child->proxy->loop;
+	struct proxy *proxy = child->proxy;
 
-	if (child->timer != NULL)
-		return;
+	child->released = true;
 	(void)kill(-child->pid, SIGTERM);
-	if (weir_timer_new(&child->timer, loop, on_child_timer, child) != 0 ||
-	    weir_timer_start(child->timer,
-		child->gone ? CHILD_REST_MS : CHILD_GRACE_MS) != 0)
-		(void)kill(-child->pid, SIGKILL);
-	reap_if_done(child);
+	if (weir_timer_new(&child->timer, proxy->loop, on_child_timer, child) !=
+		0 ||
+	    weir_timer_start(child->timer, proxy->child_grace_ms) != 0) {
+		make_end(child);
+		close_errors(child);
+	}
+	go_on(child);
+}
+
+static bool
+has_ended(const struct child *child)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)child->pid, &info,
+		   WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == child->pid;
 }
 
 static void
@@ -212,13 +271,12 @@ on_sigchld(struct weir_signal *signal, int signo, void *user)
 	for (child = TAILQ_FIRST(&proxy->children); child != NULL;
 	     child = after) {
 		after = TAILQ_NEXT(child, next);
-		if (child->gone || waitpid(child->pid, NULL, WNOHANG) <= 0)
+		if (child->gone || !has_ended(child))
 			continue;
 		child->gone = true;
-		if (child->timer != NULL)
-			(void)weir_timer_start(child->timer, CHILD_REST_MS);
-		reap_if_done(child);
+		go_on(child);
 	}
+	proxy_check_drained(proxy);
 }
 
 void
@@ -227,7 +285,8 @@ target_kill_all(struct proxy *proxy)
 	struct child *child;
 
 	while ((child = TAILQ_FIRST(&proxy->children)) != NULL) {
-		(void)kill(-child->pid, SIGKILL);
+		make_end(child);
+		(void)waitpid(child->pid, NULL, WNOHANG);
 		TAILQ_REMOVE(&proxy->children, child, next);
 		weir_socket_free(child->errors);
 		weir_timer_free(child->timer);

@@ -22,7 +22,10 @@ struct child {
 	struct weir_socket *errors; /* its standard error; NULL: closed */
 	const char *listener;
 	struct weir_timer *timer; /* from asking it to end to making it */
-	bool gone;		  /* reaped */
+	bool released;		  /* its connection has ended */
+	bool gone;		  /* it has ended */
+	bool reaped;		  /* ... and its number may be another's */
+	bool killed;		  /* the last that is done to its group */
 	char line[512];		  /* of standard error, not ended yet */
 	size_t line_length;
 	TAILQ_ENTRY(child) next; /* proxy.children */
@@ -38,6 +41,9 @@ int target_open(
 /* Start the program, its standard input and output on server. */
 int target_exec(struct child **ret, struct proxy *proxy,
     const struct config_listener *config, struct weir_socket *server);
+
+/* How long a group is given, in milliseconds, from SIGTERM to SIGKILL. */
+#define CHILD_GRACE_MS 5000
 
 /* Its connection has ended: ask its process group to end, then make it. */
 void child_release(struct child *child);

@@ -778,7 +778,7 @@ START_TEST(one_that_has_just_come_can_be_killed)
 	c = client(b, 0);
 	until(b, bench_figures(b, 0).closed == 1);
 	ck_assert_uint_eq(bench_logged(b, "end=killed"), 1);
-	ck_assert_uint_eq(bench_logged(b, "ERROR"), 0);
+	ck_assert_uint_eq(bench_logged(b, "error "), 0);
 	ck_assert_uint_eq(bench_figures(b, 0).errors, 0);
 	ck_assert_int_eq(accept(listening, NULL, NULL), -1);
 	(void)close(c);

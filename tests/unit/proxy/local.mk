@@ -17,3 +17,18 @@ check_PROGRAMS += %D%/check_sources
 %C%_check_sources_SOURCES = %D%/check_sources.c $(PROXY_CHECK_SUPPORT)
 %C%_check_sources_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_sources_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_target
+%C%_check_target_SOURCES = %D%/check_target.c $(PROXY_CHECK_SUPPORT)
+%C%_check_target_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_target_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_listener
+%C%_check_listener_SOURCES = %D%/check_listener.c $(PROXY_CHECK_SUPPORT)
+%C%_check_listener_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_listener_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_proxy
+%C%_check_proxy_SOURCES = %D%/check_proxy.c $(PROXY_CHECK_SUPPORT)
+%C%_check_proxy_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_proxy_LDADD = $(PROXY_CHECK_LDADD)

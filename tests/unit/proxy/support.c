@@ -240,7 +240,8 @@ remove_directory(const char *path)
 void
 bench_close(struct bench *b)
 {
-	bench_check_sums(b);
+	if (b->proxy != NULL)
+		bench_check_sums(b);
 	proxy_free(b->proxy);
 	weir_loop_free(b->loop);
 	config_unref(b->config);
