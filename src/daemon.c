@@ -206,6 +206,28 @@ start_timers(struct daemon *d)
 	return err;
 }
 
+/*
+ * From here on nobody reads stderr, unless it is a file: the log goes to
+ * syslog, where there is one. Until now it told whoever typed the command.
+ */
+static void
+move_log(const struct config *config)
+{
+	enum log_format format = (enum log_format)config->log_format;
+	int err;
+
+	if (!config->daemon || config->log != CONFIG_LOG_STDERR ||
+	    detach_keeps_stderr())
+		return;
+	err = log_open(LOG_TO_SYSLOG, NULL, format);
+	if (err == 0)
+		return;
+	log_warn("log = stderr ends with -d, and there is no syslog: set"
+		 " log = file:PATH to keep it",
+	    LOG_T("error", weir_error_text(err)));
+	(void)log_open(LOG_TO_FILE, "/dev/null", format);
+}
+
 /* Everything is bound: become who we shall be, and open the door. */
 static void
 serve(struct daemon *d)
@@ -229,8 +251,10 @@ serve(struct daemon *d)
 		return;
 	}
 	err = start_timers(d);
-	if (err == 0)
+	if (err == 0) {
+		move_log(d->config);
 		err = detach_report(d->detach, 0);
+	}
 	d->detach = NULL;
 	if (err != 0) {
 		log_error("cannot start", LOG_T("error", weir_error_text(err)));
@@ -357,22 +381,6 @@ log_name(const struct config *config)
 					      : names[config->log];
 }
 
-/* With -d nobody reads stderr, unless it is a file: syslog, where there is
- * one. */
-static void
-move_log(const struct config *config)
-{
-	int err =
-	    log_open(LOG_TO_SYSLOG, NULL, (enum log_format)config->log_format);
-
-	if (err == 0)
-		log_warn("log = stderr ends with -d, the log goes to syslog");
-	else
-		log_warn("log = stderr ends with -d, and there is no syslog:"
-			 " set log = file:PATH to keep it",
-		    LOG_T("error", weir_error_text(err)));
-}
-
 static int
 open_log(const struct cli *cli)
 {
@@ -385,9 +393,6 @@ open_log(const struct cli *cli)
 	if (err != 0)
 		log_error("cannot open the log", LOG_T("log", log_name(config)),
 		    LOG_T("error", weir_error_text(err)));
-	else if (config->daemon && config->log == CONFIG_LOG_STDERR &&
-		 !detach_keeps_stderr())
-		move_log(config);
 	return err;
 }
 

@@ -109,6 +109,15 @@ check_key_of_mode(const struct check *check, const char *key, bool needed,
 		    key, check->listener->name, mode);
 }
 
+/* Its section began with a flag, whose name stands for the file's. */
+static bool
+on_command_line(const struct check *check)
+{
+	const struct config_file *file = check->section->place.file;
+
+	return file != NULL && file->name[0] == '-' && file->name[1] != '\0';
+}
+
 static void
 check_mode(const struct check *check)
 {
@@ -120,8 +129,11 @@ check_mode(const struct check *check)
 		    listener->name);
 	if (!has(check, "mode", NULL)) {
 		config_note(check->builder, check->section->place,
-		    "listener %s has no mode (write mode = echo, forward or "
-		    "pipe; on the command line -e, -f or -P behind its -l)",
+		    on_command_line(check)
+			? "listener %s has no mode (write -e, -f ADDRESS or "
+			  "-P TARGET behind its -l)"
+			: "listener %s has no mode (write mode = echo, "
+			  "forward or pipe)",
 		    listener->name);
 		return;
 	}

@@ -69,7 +69,8 @@ def test_iperf3(weir, spawn, direction):
         return json.loads(r.stdout) if r.returncode == 0 else None
     # Until its server listens, a try is refused.
     result = eventually(measured, "iperf3 to finish", 3 * DEADLINE)
-    assert result["end"]["sum_received"]["bytes"] > 32 << 20
+    # With --bidir the amount is shared by both ways, as it happens.
+    assert result["end"]["sum_received"]["bytes"] > 8 << 20
     w.wait_figures(connections=0)
 
 

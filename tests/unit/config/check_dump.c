@@ -74,7 +74,7 @@ START_TEST(defaults_and_order_are_shown)
 	support_dump_has(config, "keep_alive = 60s");
 	support_dump_has(config, "half_close_timeout = 5m");
 	support_dump_has(config, "buffer = 64k");
-	support_dump_has(config, "unix_mode = 0660");
+	support_dump_has(config, "# unix_mode = 0660");
 	support_dump_has(config, "# greeting: none");
 	support_dump_has(config, "log_level = info");
 	config_unref(config);
