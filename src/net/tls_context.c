@@ -327,7 +327,8 @@ on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_length,
 	if (list == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
 	for (i = 0; i < size; i += 1u + list[i]) {
-		for (k = 0; k + offered[k] < length; k += 1u + offered[k]) {
+		for (k = 0; k < length && k + offered[k] < length;
+		     k += 1u + offered[k]) {
 			if (offered[k] != list[i] ||
 			    memcmp(offered + k, list + i, 1u + list[i]) != 0)
 				continue;
