@@ -1,8 +1,9 @@
 /*
  * What the files of TLS share: tls_pem.c (certificates and keys from files),
- * tls_context.c (credentials and settings), tls.c (the stream beneath a
- * socket) and tls_peer.c (what is known of the peer). The socket's other files
- * see only what socket_priv.h has of tls.c.
+ * tls_context.c (credentials and settings), tls_begin.c (from a context to a
+ * socket's TLS), tls.c (the stream beneath a socket) and tls_peer.c (what is
+ * known of the peer). The socket's other files see only what socket_priv.h has
+ * of tls.c.
  */
 #ifndef NET_TLS_PRIV_H
 #define NET_TLS_PRIV_H
@@ -74,6 +75,9 @@ struct weir_tls_context {
 int weir__tls_alpn(unsigned char **ret, size_t *length, const char *list);
 
 /* ---- tls.c ---- */
+
+/* The handshake takes too long; user is the struct weir__tls. */
+void weir__tls_on_timer(evutil_socket_t fd, short what, void *user);
 
 /* How OpenSSL reaches a socket; NULL without memory. */
 BIO_METHOD *weir__tls_bio_method(void);

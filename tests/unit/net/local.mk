@@ -19,6 +19,11 @@ check_PROGRAMS += %D%/check_tls
 %C%_check_tls_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
 %C%_check_tls_LDADD = $(%C%_TLS_LDADD)
 
+check_PROGRAMS += %D%/check_tls_peer
+%C%_check_tls_peer_SOURCES = %D%/check_tls_peer.c %D%/tls_support.c %D%/tls_support.h
+%C%_check_tls_peer_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_tls_peer_LDADD = $(%C%_TLS_LDADD)
+
 %C%_check_error_SOURCES = %D%/check_error.c
 %C%_check_error_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_error_LDADD = src/net/libnet.la $(CHECK_LIBS)

@@ -1,0 +1,272 @@
+/*
+ * TLS begins: what a socket needs for it is made from a context and options,
+ * and what the socket had read and queued before is put where it belongs. The
+ * handshake itself, and all that follows, is tls.c's.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <weir/address.h>
+#include <weir/error.h>
+
+#include "net/server_priv.h"
+#include "net/socket_priv.h"
+#include "net/tls_priv.h"
+
+#define HANDSHAKE_MS (120 * 1000)
+
+void
+weir__tls_begin(struct weir_socket *s)
+{
+	struct weir__tls *t = s->tls;
+	const struct timeval after = {
+	    .tv_sec = (time_t)(t->timeout_ms / 1000),
+	    .tv_usec = (suseconds_t)(t->timeout_ms % 1000 * 1000),
+	};
+
+	t->begun = true;
+	s->writable = false;
+	if (t->timeout_ms != WEIR_TLS_NO_TIMEOUT)
+		(void)event_add(&t->timer, &after);
+	weir__socket_defer(s, WEIR__DUE_READ);
+}
+
+static int
+set_name(struct weir__tls *t, const char *name)
+{
+	size_t i;
+
+	t->name = name != NULL ? strdup(name) : NULL;
+	if (name != NULL && t->name == NULL)
+		return -ENOMEM;
+	for (i = 0; name != NULL && name[i] != '\0'; i++)
+		t->name[i] = (char)tolower((unsigned char)name[i]);
+	if (i > 1 && t->name[i - 1] == '.')
+		t->name[i - 1] = '\0';
+	return 0;
+}
+
+/* Whom a client wants to speak with. */
+static int
+set_peer(struct weir__tls *t, const struct weir_secure_options *o)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+	bool ip;
+	int err = set_name(t, o->server_name);
+
+	if (err != 0)
+		return err;
+	if (t->name == NULL)
+		return 0;
+	ip = weir_is_ip(t->name) != 0;
+	X509_VERIFY_PARAM_set_hostflags(
+	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (!o->any_name &&
+	    (ip ? X509_VERIFY_PARAM_set1_ip_asc(param, t->name)
+		: X509_VERIFY_PARAM_set1_host(param, t->name, 0)) != 1)
+		return -EINVAL;
+	if (ip || o->no_sni)
+		return 0;
+	if (SSL_set_tlsext_host_name(t->ssl, t->name) != 1)
+		return -EINVAL; /* longer than SNI can say */
+	t->sni = strdup(t->name);
+	return t->sni != NULL ? 0 : -ENOMEM;
+}
+
+static int
+set_session(struct weir__tls *t, const struct weir_tls_session *session)
+{
+	const char *name = t->name != NULL ? t->name : "";
+
+	if (session == NULL || session->context != t->context->number ||
+	    strcmp(session->name, name) != 0)
+		return 0;
+	return SSL_set_session(t->ssl, session->ssl) == 1 ? 0 : -ENOMEM;
+}
+
+static int
+set_client(struct weir__tls *t, const struct weir_secure_options *o)
+{
+	const unsigned char *alpn =
+	    t->alpn != NULL ? t->alpn : t->context->alpn;
+	size_t length =
+	    t->alpn != NULL ? t->alpn_length : t->context->alpn_length;
+	int err = set_peer(t, o);
+
+	SSL_set_connect_state(t->ssl);
+	if (err == 0 && alpn != NULL &&
+	    SSL_set_alpn_protos(t->ssl, alpn, (unsigned)length) != 0)
+		err = -ENOMEM;
+	if (err == 0)
+		err = set_session(t, o->session);
+	return err;
+}
+
+static int
+attach(struct weir__tls *t)
+{
+	BIO *bio = BIO_new(t->context->bio);
+
+	t->ssl = SSL_new(t->context->ssl);
+	t->wire = evbuffer_new();
+	if (bio == NULL || t->ssl == NULL || t->wire == NULL) {
+		BIO_free(bio);
+		SSL_free(t->ssl);
+		t->ssl = NULL;
+		if (t->wire != NULL)
+			evbuffer_free(t->wire);
+		return -ENOMEM;
+	}
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	(void)SSL_set_app_data(t->ssl, t);
+	return 0;
+}
+
+static int
+set_up(struct weir__tls *t, const struct weir_secure_options *o)
+{
+	int err = weir__tls_alpn(&t->alpn, &t->alpn_length, o->alpn);
+
+	if (err == 0)
+		err = attach(t);
+	if (err != 0)
+		return err;
+	(void)evtimer_assign(
+	    &t->timer, weir_loop_base(t->socket->loop), weir__tls_on_timer, t);
+	t->timeout_ms = o->handshake_timeout_ms != 0 ? o->handshake_timeout_ms
+						     : HANDSHAKE_MS;
+	if (o->allow_truncation)
+		(void)SSL_set_options(t->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	if (t->context->server)
+		SSL_set_accept_state(t->ssl);
+	else
+		err = set_client(t, o);
+	if (err == 0 && o->received_length > 0) {
+		t->prefix = evbuffer_new();
+		if (t->prefix == NULL || evbuffer_add(t->prefix, o->received,
+					     o->received_length) == -1)
+			err = -ENOMEM;
+	}
+	ERR_clear_error();
+	return err;
+}
+
+/* TLS for the socket, which then has it, or an error and nothing changed. */
+static int
+make(struct weir_socket *s, struct weir_tls_context *context,
+    const struct weir_secure_options *o)
+{
+	struct weir__tls *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (t == NULL)
+		return -ENOMEM;
+	t->socket = s;
+	t->context = weir_tls_context_ref(context);
+	s->tls = t;
+	err = set_up(t, o);
+	if (err != 0)
+		weir__tls_forget(s);
+	return err;
+}
+
+int
+weir__tls_accept(struct weir_socket *s, struct weir_tls_context *context,
+    const struct weir_secure_options *o)
+{
+	int err = make(s, context, o);
+
+	if (err != 0)
+		return err;
+	s->tls->by_server = true;
+	weir__tls_begin(s);
+	return 0;
+}
+
+/* What was queued goes first and as it is; what was read is TLS's. */
+static int
+take_over(struct weir_socket *s)
+{
+	struct weir__tls *t = s->tls;
+	size_t queued;
+
+	weir__stream_leave(s);
+	if (s->out != NULL) {
+		queued = evbuffer_get_length(s->out);
+		if (evbuffer_add_buffer(t->wire, s->out) == -1)
+			return -ENOMEM;
+		t->plain = queued;
+		evbuffer_free(s->out);
+		s->out = NULL;
+	}
+	if (s->in != NULL && s->from == NULL) {
+		s->bytes_read -= evbuffer_get_length(s->in);
+		if (t->prefix == NULL) {
+			t->prefix = s->in;
+		} else {
+			if (evbuffer_add_buffer(t->prefix, s->in) == -1)
+				return -ENOMEM;
+			evbuffer_free(s->in);
+		}
+		s->in = NULL;
+	}
+	return weir__pump_secure(s);
+}
+
+static int
+check(const struct weir_socket *s, const struct weir_tls_context *context,
+    const struct weir_secure_options *o)
+{
+	if (s == NULL || s->doomed || context == NULL)
+		return -EINVAL;
+	if (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING)
+		return WEIR_E_SOCKET_CLOSED;
+	if (s->tls != NULL)
+		return WEIR_E_ALREADY_SECURE;
+	if (s->end_asked || s->eof || s->dying != 0)
+		return WEIR_E_SOCKET_CLOSED;
+	if (s->state == WEIR__OPEN && !s->is_socket)
+		return WEIR_E_NOT_A_STREAM;
+	if (o->received == NULL && o->received_length > 0)
+		return -EINVAL;
+	if (!context->server && context->verify == WEIR_TLS_VERIFY_REQUIRED &&
+	    !o->any_name && (o->server_name == NULL || *o->server_name == '\0'))
+		return -EINVAL;
+	return 0;
+}
+
+int
+weir_socket_set_secure(struct weir_socket *s, struct weir_tls_context *context,
+    const struct weir_secure_options *options)
+{
+	static const struct weir_secure_options none = {0};
+	const struct weir_secure_options *o = options != NULL ? options : &none;
+	int err = check(s, context, o);
+
+	if (err == 0)
+		err = make(s, context, o);
+	if (err != 0 || s->state == WEIR__CONNECTING)
+		return err;
+	weir__tls_begin(s);
+	err = take_over(s);
+	if (err != 0) {
+		/* Some of its bytes are gone from where they were. */
+		weir_socket_destroy(s, err);
+		return 0;
+	}
+	weir__socket_settle(s);
+	return 0;
+}
