@@ -90,6 +90,12 @@ turn(void)
 }
 
 void
+glance(void)
+{
+	(void)event_base_loop(weir_loop_base(loop), EVLOOP_NONBLOCK);
+}
+
+void
 still_in_time(const char *what, const char *file, int line)
 {
 	const char *scale = getenv("WEIR_TIME_SCALE");
@@ -134,8 +140,8 @@ settle(void)
 {
 	int i;
 
-	for (i = 0; i < 8; i++)
-		turn();
+	for (i = 0; i < 16; i++)
+		glance();
 }
 
 /* ---- watchers ---- */

@@ -25,6 +25,9 @@ void support_end(void);
 /* One turn of the loop; it waits a few milliseconds at the most. */
 void turn(void);
 
+/* One that does not wait at all. */
+void glance(void);
+
 /* Fails the test once it has taken absurdly long. */
 void still_in_time(const char *what, const char *file, int line);
 
