@@ -32,3 +32,13 @@ check_PROGRAMS += %D%/check_proxy
 %C%_check_proxy_SOURCES = %D%/check_proxy.c $(PROXY_CHECK_SUPPORT)
 %C%_check_proxy_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_proxy_LDADD = $(PROXY_CHECK_LDADD)
+
+# Its allocations can be refused, one after the other; so that those of
+# libweir are among them, that is linked in (-static is libtool's).
+check_PROGRAMS += %D%/check_memory
+%C%_check_memory_SOURCES = %D%/check_memory.c $(PROXY_CHECK_SUPPORT)
+%C%_check_memory_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_memory_LDFLAGS = $(AM_LDFLAGS) -static -Wl,--wrap=malloc \
+    -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup \
+    -Wl,--wrap=evbuffer_new -Wl,--wrap=evbuffer_add
+%C%_check_memory_LDADD = $(PROXY_CHECK_LDADD)

@@ -15,6 +15,7 @@
 
 struct bench {
 	struct weir_loop *loop;
+	struct weir_timer *tick;
 	struct config *config;
 	struct proxy *proxy;
 	unsigned ready, failed, drained, changes; /* handlers called */

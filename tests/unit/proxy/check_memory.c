@@ -1,0 +1,254 @@
+/*
+ * Memory that is refused: at each allocation in turn while a connection
+ * begins. Nothing crashes or leaks, the client is closed, and the sums stay
+ * right. When enough is granted, it is served.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/loop.h>
+
+#include "proxy/proxy_priv.h"
+#include "support.h"
+
+struct evbuffer;
+
+/* The linker leads the program's allocations here (-Wl,--wrap). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+struct evbuffer *__real_evbuffer_new(void);
+int __real_evbuffer_add(struct evbuffer *to, const void *data, size_t length);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+struct evbuffer *__wrap_evbuffer_new(void);
+int __wrap_evbuffer_add(struct evbuffer *to, const void *data, size_t length);
+
+static long left = -1; /* allocations that are still granted; < 0: all */
+static bool refused;   /* one was */
+
+static bool
+granted(void)
+{
+	if (left > 0)
+		left--;
+	else if (left == 0)
+		refused = true;
+	return left != 0 || !refused;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return granted() ? __real_malloc(size) : NULL;
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	return granted() ? __real_calloc(count, size) : NULL;
+}
+
+void *
+__wrap_realloc(void *old, size_t size)
+{
+	return granted() ? __real_realloc(old, size) : NULL;
+}
+
+char *
+__wrap_strdup(const char *text)
+{
+	return granted() ? __real_strdup(text) : NULL;
+}
+
+struct evbuffer *
+__wrap_evbuffer_new(void)
+{
+	return granted() ? __real_evbuffer_new() : NULL;
+}
+
+int
+__wrap_evbuffer_add(struct evbuffer *to, const void *data, size_t length)
+{
+	return granted() ? __real_evbuffer_add(to, data, length) : -1;
+}
+
+static struct bench bench;
+static struct bench *const b = &bench;
+
+#define ONE                                                                    \
+	"[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"          \
+	"access_log = on\ntimeout = 1h\nmax_per_source = 100\n"                \
+	"greeting = hi\n"
+
+static const char *const modes[] = {
+    "mode = echo\n",
+    "mode = forward\nupstream = 127.0.0.1:%u\n",
+    "mode = forward\nupstream = localhost:%u\n",
+    "mode = pipe\npipe = exec:cat\n",
+    "mode = pipe\npipe = null\n",
+    "mode = pipe\npipe = peer\n",
+    "mode = pipe\npipe = file:/dev/null\n",
+};
+
+static void
+setup(void)
+{
+	memset(b, 0, sizeof(*b));
+	bench_directory(b);
+	left = -1;
+	refused = false;
+}
+
+static uint64_t
+settled(void)
+{
+	struct listener_figures f = bench_figures(b, 0);
+
+	return f.accepted + f.rejected;
+}
+
+/* A client (two of a pair) with so many allocations. Returns whether none
+ * was refused. */
+static bool
+attempt(long allocations, bool two)
+{
+	uint64_t before = settled(), n = two ? 2 : 1;
+	int one = client(b, 0), other = two ? client(b, 0) : -1, i;
+	bool enough;
+
+	put(one, "x");
+	refused = false;
+	left = allocations;
+	bench_begin_wait(b);
+	while (settled() < before + n && !refused)
+		if (!bench_step(b))
+			break;
+	/* What is begun goes on until it is connected, or is refused. */
+	for (i = 0; i < 6; i++)
+		(void)bench_step(b);
+	left = -1;
+	enough = !refused;
+	refused = false;
+	ck_assert(enough || settled() <= before + n);
+	bench_check_sums(b);
+	if (enough)
+		got(b, one, "hi");
+	reset(one);
+	if (other != -1)
+		reset(other);
+	/* Whoever was refused at accept is nobody's; all others go. */
+	until(b, proxy_connections(b->proxy) == 0);
+	until(b, bench_children(b) == 0);
+	until(b, bench_figures(b, 0).state == LISTENER_OPEN ||
+		     bench_figures(b, 0).state == LISTENER_RESTING);
+	return enough;
+}
+
+static void
+drop_upstreams(int listening)
+{
+	int fd;
+
+	while ((fd = accept(listening, NULL, NULL)) != -1)
+		(void)close(fd);
+}
+
+START_TEST(a_connection_that_gets_no_memory_is_closed)
+{
+	uint16_t port;
+	int listening = upstream(&port);
+	char mode[200];
+	long n;
+
+	/* The one format that the table has is a port's. */
+	strcpy(mode, modes[_i]);
+	if (strstr(mode, "%u") != NULL)
+		(void)sprintf(strstr(mode, "%u"), "%u\n", port);
+	bench_start(b, ONE "%s", mode);
+	b->proxy->child_grace_ms = 20;
+	for (n = 0; !attempt(n, strstr(mode, "peer") != NULL); n++) {
+		ck_assert_int_lt(n, 200);
+		drop_upstreams(listening);
+	}
+	ck_assert_int_gt(n, 3);
+	drop_upstreams(listening);
+	(void)close(listening);
+	bench_close(b);
+}
+END_TEST
+
+START_TEST(a_proxy_that_gets_no_memory_is_none)
+{
+	static const struct proxy_handlers none = {0};
+	struct proxy *proxy = NULL;
+	long n;
+	int err;
+
+	bench_open(b, 0, NULL, 0, ONE "mode = echo\n");
+	for (n = 0;; n++) {
+		left = n;
+		refused = false;
+		err = proxy_new(
+		    &proxy, b->loop, b->config, 0, NULL, 0, &none, NULL);
+		left = -1;
+		if (!refused)
+			break;
+		ck_assert_int_eq(err, -ENOMEM);
+		ck_assert_ptr_null(proxy);
+	}
+	refused = false;
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_gt(n, 1);
+	proxy_free(proxy);
+	bench_close(b);
+}
+END_TEST
+
+START_TEST(a_listener_that_gets_no_memory_can_be_opened_later)
+{
+	int c, err;
+
+	bench_start(b, ONE "mode = echo\n");
+	ck_assert_int_eq(proxy_listener_close(b->proxy, "a"), 0);
+	left = 0;
+	err = proxy_listener_open(b->proxy, "a");
+	left = -1;
+	ck_assert_int_eq(err, 0);
+	ck_assert(refused);
+	refused = false;
+	/* Looked at and closed without harm. */
+	ck_assert_int_eq(bench_figures(b, 0).state, LISTENER_CLOSED);
+	ck_assert_uint_eq(bench_address_count(b, 0), 0);
+	ck_assert_int_eq(proxy_listener_open(b->proxy, "a"), 0);
+	until(b, bench_figures(b, 0).state == LISTENER_OPEN);
+	c = client(b, 0);
+	got(b, c, "hi");
+	(void)close(c);
+	bench_close(b);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("memory");
+	TCase *tc = tcase_create("memory");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_loop_test(
+	    tc, a_connection_that_gets_no_memory_is_closed, 0, 7);
+	tcase_add_test(tc, a_proxy_that_gets_no_memory_is_none);
+	tcase_add_test(tc, a_listener_that_gets_no_memory_can_be_opened_later);
+	suite_add_tcase(suite, tc);
+	return support_run(suite);
+}
