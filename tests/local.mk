@@ -10,6 +10,7 @@ include %D%/unit/config/local.mk
 include %D%/unit/proxy/local.mk
 include %D%/unit/process/local.mk
 include %D%/unit/control/local.mk
+include %D%/unit/cli/local.mk
 endif
 include %D%/api/local.mk
 TESTS += $(check_PROGRAMS)

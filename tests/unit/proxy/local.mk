@@ -42,3 +42,13 @@ check_PROGRAMS += %D%/check_memory
     -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup \
     -Wl,--wrap=evbuffer_new -Wl,--wrap=evbuffer_add
 %C%_check_memory_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_figures
+%C%_check_figures_SOURCES = %D%/check_figures.c $(PROXY_CHECK_SUPPORT)
+%C%_check_figures_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_figures_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_session_log
+%C%_check_session_log_SOURCES = %D%/check_session_log.c $(PROXY_CHECK_SUPPORT)
+%C%_check_session_log_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_session_log_LDADD = $(PROXY_CHECK_LDADD)
