@@ -268,6 +268,22 @@ check_unix_keys(const struct check *check)
 	strbuf_free(&text);
 }
 
+/* A handle that is nobody else's, and one that others may have as well. */
+static void
+check_exclusive(const struct check *check)
+{
+	const struct config_listener *listener = check->listener;
+	struct config_place own;
+
+	if (!listener->exclusive || !listener->reuse_port)
+		return;
+	has(check, "exclusive", &own);
+	config_note(check->builder, own,
+	    "exclusive: listener %s also has reuse_port = yes, which lets "
+	    "others have its port (leave one of them out)",
+	    listener->name);
+}
+
 void
 config_validate(struct config_builder *builder, struct config *config,
     struct config_section *const *sections)
@@ -282,6 +298,7 @@ config_validate(struct config_builder *builder, struct config *config,
 		check_peer(&check);
 		check_local(&check);
 		check_unix_keys(&check);
+		check_exclusive(&check);
 	}
 	config_check_conflicts(builder, config);
 	if (config->listener_count == 0)

@@ -32,6 +32,14 @@ END_TEST
 
 #define P "listen = :0\nmode = pipe\npipe = "
 
+START_TEST(an_exclusive_port_is_nobody_elses)
+{
+	support_refuses("[listener a]\nlisten = :0\nmode = echo\n"
+			"exclusive = yes\nreuse_port = yes\n",
+	    "t:4: exclusive: listener a also has reuse_port = yes, which lets "
+	    "others have its port (leave one of them out)\n");
+}
+END_TEST
 START_TEST(peers_of_two_listeners_must_name_each_other)
 {
 	struct config *config = support_config(
@@ -125,6 +133,7 @@ validate_suite(void)
 
 	tcase_add_test(tcase, forward_needs_an_upstream_and_pipe_a_target);
 	tcase_add_test(tcase, keys_of_another_mode_are_refused);
+	tcase_add_test(tcase, an_exclusive_port_is_nobody_elses);
 	tcase_add_test(tcase, peers_of_two_listeners_must_name_each_other);
 	tcase_add_test(
 	    tcase, a_listener_that_names_itself_joins_its_own_clients);
