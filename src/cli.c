@@ -241,7 +241,7 @@ read_flags(struct reading *r, int argc, char **argv)
 {
 	int flag;
 
-	optind = 1;
+	optind = 0; /* from the beginning, whatever was read before */
 	while ((flag = getopt_long(argc, argv, "c:tTl:ef:P:o:w:dp:vqVh",
 		    options, NULL)) != -1) {
 		if (read_flag(r, flag, optarg) != 0)
