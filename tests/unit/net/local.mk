@@ -35,10 +35,19 @@ check_PROGRAMS += %D%/check_tls_peer
 %C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
 # Sockets and servers, with what their tests share.
-check_PROGRAMS += %D%/check_pump %D%/check_socket
+check_PROGRAMS += %D%/check_loop %D%/check_pump %D%/check_server \
+    %D%/check_socket
 %C%_check_pump_SOURCES = %D%/check_pump.c %D%/support.c %D%/support.h
 %C%_check_pump_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_pump_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_loop_SOURCES = %D%/check_loop.c %D%/support.c %D%/support.h
+%C%_check_loop_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_loop_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_server_SOURCES = %D%/check_server.c %D%/support.c %D%/support.h
+%C%_check_server_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_server_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
 %C%_check_socket_SOURCES = %D%/check_socket.c %D%/support.c %D%/support.h
 %C%_check_socket_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
