@@ -561,8 +561,9 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, a_program_speaks_with_its_client);
-	tcase_add_test(
-	    tc, a_program_that_is_not_there_is_an_upstream_that_is_not);
+	if (!under_valgrind())
+		tcase_add_test(
+		    tc, a_program_that_is_not_there_is_an_upstream_that_is_not);
 	tcase_add_test(tc, a_program_that_ends_at_once_ends_the_connection);
 	tcase_add_test(tc, a_program_that_leaves_input_unread_is_no_reset);
 	tcase_add_test(tc, a_program_that_ignores_being_asked_is_made_to_end);

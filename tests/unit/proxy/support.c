@@ -526,6 +526,14 @@ stuff(struct bench *b, int fd)
 	return all;
 }
 
+bool
+under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
 int
 support_run(Suite *suite)
 {

@@ -100,6 +100,10 @@ void reset(int fd);
 /* Fill the way to a peer that does not read. Returns the bytes taken. */
 size_t stuff(struct bench *b, int fd);
 
+/* Valgrind has its own ways with a limit of descriptors, and with a program
+ * that is not there. */
+bool under_valgrind(void);
+
 int support_run(Suite *suite);
 
 #endif
