@@ -119,10 +119,13 @@ stop_resting(struct weir_server *server)
 	update(server);
 }
 
+/* Look at once, also where nobody waits: only accept tells whether it works
+ * again. */
 void
 weir__server_wake(struct weir_server *server)
 {
 	stop_resting(server);
+	defer(server, DUE_WAKE);
 }
 
 static void
@@ -130,7 +133,7 @@ on_retry(evutil_socket_t fd, short what, void *user)
 {
 	(void)fd;
 	(void)what;
-	stop_resting(user);
+	weir__server_wake(user);
 }
 
 static void
@@ -369,6 +372,8 @@ run_task(struct weir__task *task)
 		tell(server, on_listening);
 		update(server);
 	}
+	if (due & DUE_WAKE && server->listening && !server->paused)
+		on_readable(server->fd, EV_READ, server);
 	if (due & DUE_ERROR)
 		tell(server, on_error, , server->error);
 	if (due & DUE_CLOSE)
