@@ -50,10 +50,11 @@ unpin(struct weir_server *server)
 		free(server);
 }
 
+/* What is due is told, also of one that does not hold the loop. */
 static void
 hold(struct weir_server *server, bool on)
 {
-	on = on && !server->unref;
+	on = on && (!server->unref || server->due != 0);
 	if (on == server->held)
 		return;
 	server->held = on;
@@ -67,6 +68,7 @@ static void
 defer(struct weir_server *server, unsigned due)
 {
 	server->due |= due;
+	hold(server, true);
 	weir__loop_defer(server->loop, &server->task);
 }
 
@@ -378,6 +380,8 @@ run_task(struct weir__task *task)
 		tell(server, on_error, , server->error);
 	if (due & DUE_CLOSE)
 		tell_closed(server);
+	if (!server->doomed)
+		hold(server, server->open || server->due != 0);
 	unpin(server);
 }
 
@@ -812,5 +816,5 @@ void
 weir_server_unref(struct weir_server *server)
 {
 	server->unref = true;
-	hold(server, false);
+	hold(server, server->open);
 }

@@ -51,10 +51,11 @@ weir__unpin(struct weir_socket *s)
 		reap(s);
 }
 
+/* A close that is due is told, also of one that does not hold the loop. */
 static void
 hold(struct weir_socket *s, bool on)
 {
-	on = on && !s->unref;
+	on = on && (!s->unref || s->state == WEIR__CLOSING);
 	if (on == s->held)
 		return;
 	s->held = on;
@@ -694,6 +695,7 @@ weir_socket_destroy(struct weir_socket *s, int err)
 	shut(s);
 	s->state = WEIR__CLOSING;
 	s->error = err;
+	hold(s, true);
 	weir__socket_defer(s, WEIR__DUE_CLOSE);
 }
 
@@ -935,7 +937,7 @@ void
 weir_socket_unref(struct weir_socket *s)
 {
 	s->unref = true;
-	hold(s, false);
+	hold(s, s->state != WEIR__IDLE);
 }
 
 static int
