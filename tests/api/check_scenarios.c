@@ -66,6 +66,7 @@ trace_of(const char *file)
 
 	if (out == NULL)
 		return NULL;
+	(void)fflush(NULL); /* or the child says it again */
 	pid = fork();
 	if (pid == 0)
 		exit(play_file(file, out));

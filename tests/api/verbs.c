@@ -44,8 +44,10 @@ do_server(const struct step *step)
 static void
 do_socket(const struct step *step)
 {
+	const char *mark = step_value(step, "high-water");
 	const struct weir_socket_options options = {
 	    .allow_half_open = step_has(step, "half-open"),
+	    .high_water_mark = mark != NULL ? strtoul(mark, NULL, 10) : 0,
 	};
 	struct object *object = play_declare(step->word[1], KIND_SOCKET);
 

@@ -155,6 +155,20 @@ do_write(const struct step *step)
 }
 
 static void
+do_offer(const struct step *step)
+{
+	size_t n = step_number(step, 2);
+	unsigned char *data = pattern(step_object(step), n);
+	int r = weir_socket_write(step_socket(step), data, n);
+
+	free(data);
+	step_answer(step, r);
+	if (r >= 0)
+		trace_add(step_object(step), "offered: %s",
+		    r == WEIR_WAIT ? "wait" : "go on");
+}
+
+static void
 do_end(const struct step *step)
 {
 	bool has_data = step->words > 2 && !step_is(step, 2, "as");
@@ -323,6 +337,7 @@ do_remote(const struct step *step)
 const struct verb verbs_socket[] = {
     {"connect", do_connect, false},
     {"write", do_write, false},
+    {"offer", do_offer, false},
     {"end", do_end, false},
     {"destroy", do_destroy, false},
     {"destroy-soon", do_destroy_soon, false},

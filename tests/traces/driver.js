@@ -358,7 +358,10 @@ const verbs = {
   socket(name, ...args) {
     const object = declare(name, 'socket', {
       muted: args.includes('mute'),
-      it: new net.Socket({ allowHalfOpen: args.includes('half-open') }),
+      it: new net.Socket({
+        allowHalfOpen: args.includes('half-open'),
+        highWaterMark: Number(settings(args)['high-water'] || 16384),
+      }),
     });
     attach(object);
   },
@@ -407,6 +410,11 @@ const verbs = {
 
   connect(name, ...args) { connect(get(name), args); },
   write(name, ...args) { write(get(name), args); },
+  offer(name, length) {
+    const object = get(name);
+    const more = object.it.write(bytes(object, Number(length)));
+    record(object, `offered: ${more ? 'go on' : 'wait'}`);
+  },
   end(name, ...args) { end(get(name), args); },
   destroy(name, err) {
     get(name).it.destroy(err === undefined ? undefined : failure(err));
