@@ -5,7 +5,8 @@ EXTRA_DIST += %D%/conftest.py %D%/pytest.ini %D%/weirtest.py \
 
 INTEGRATION_TESTS = %D%/test_address.py %D%/test_backpressure.py \
     %D%/test_command.py %D%/test_config.py %D%/test_control.py \
-    %D%/test_echo.py %D%/test_forward.py %D%/test_install.py \
+    %D%/test_echo.py %D%/test_examples.py %D%/test_forward.py \
+    %D%/test_install.py \
     %D%/test_limits.py %D%/test_log.py %D%/test_notify.py \
     %D%/test_peers.py %D%/test_pipe.py %D%/test_signals.py \
     %D%/test_timeouts.py

@@ -71,6 +71,22 @@ def test_the_installed_programs_run(installed):
     assert r.returncode == 0, r.stderr
 
 
+def build(installed, folder, source, std="c11"):
+    """Build a program in folder as a user of the installed library does;
+    returns the environment that it runs in."""
+    env = {**library_path(installed),
+           "PKG_CONFIG_PATH": str(path(installed, "${libdir}/pkgconfig")),
+           "PKG_CONFIG_SYSROOT_DIR": str(installed)}
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "weir"],
+                           env=env, capture_output=True, text=True, check=True)
+    cc = os.environ.get("CC", "cc").split()
+    r = subprocess.run([*cc, f"-std={std}", "-Wall", "-Wextra", "-Werror", "-o",
+                        folder / source.stem, source, *flags.stdout.split()],
+                       env=env, capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    return env
+
+
 @pytest.mark.skipif(sanitized(), reason="the sanitizers' library comes first")
 def test_a_program_builds_against_the_installed_library(installed, folder):
     (folder / "p.c").write_text("""
@@ -86,20 +102,23 @@ int main(void)
 	return 0;
 }
 """)
-    env = {**library_path(installed),
-           "PKG_CONFIG_PATH": str(path(installed, "${libdir}/pkgconfig")),
-           "PKG_CONFIG_SYSROOT_DIR": str(installed)}
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "weir"],
-                           env=env, capture_output=True, text=True, check=True)
-    cc = os.environ.get("CC", "cc").split()
-    r = subprocess.run([*cc, "-std=c11", "-Wall", "-Werror", "-o", "p", "p.c",
-                        *flags.stdout.split()], cwd=folder, env=env,
-                       capture_output=True, text=True)
-    assert r.returncode == 0, r.stderr
+    env = build(installed, folder, folder / "p.c")
     r = subprocess.run(["./p"], cwd=folder, env=env, capture_output=True,
                        text=True, check=True)
     version = variable("PACKAGE_VERSION")
     assert r.stdout == f"{version} {version} 6\n"
+
+
+@pytest.mark.skipif(sanitized(), reason="the sanitizers' library comes first")
+@pytest.mark.parametrize("source", sorted((TOP / "examples").glob("*.c")),
+                         ids=lambda source: source.stem)
+def test_an_example_builds_against_the_installed_library(installed, folder,
+                                                         source):
+    env = build(installed, folder, source, "gnu11")
+    r = subprocess.run([folder / source.stem, "nonsense"], env=env,
+                       capture_output=True, text=True, timeout=DEADLINE)
+    assert r.returncode in (1, 2)
+    assert "nonsense: " in r.stderr or "usage: " in r.stderr
 
 
 def test_a_configuration_that_is_there_is_kept(tmp_path):
