@@ -38,6 +38,18 @@ int weir_loop_run(struct weir_loop *loop);
 /* Let weir_loop_run() return after the handler that runs now. Since 0.1. */
 void weir_loop_stop(struct weir_loop *loop);
 
+/*
+ * Call this in the child first of all after fork(), so that parent and child
+ * may both go on with the loop and what lives on it; not while a lookup is
+ * under way. Servers that are not exclusive accept in both from here on, which
+ * is how worker processes share one handle; exclusive ones are the parent's,
+ * and those here are as if they had never listened. A server's connections of
+ * before are the parent's to count, and so is its socket file to remove. What
+ * the child has no use for it frees, which ends nothing of the parent's.
+ * Returns 0, -EINVAL, or -ENOMEM and the loop is of no use. Since 0.1.
+ */
+int weir_loop_after_fork(struct weir_loop *loop);
+
 /* The event_base underneath; the loop's. Since 0.1. */
 struct event_base *weir_loop_base(const struct weir_loop *loop);
 
@@ -49,8 +61,8 @@ uint64_t weir_loop_now_ms(const struct weir_loop *loop);
 
 /*
  * Ask these name servers instead of the system's: numeric addresses with
- * optional ports, divided by commas; NULL goes back to the system's. Returns 0, -EINVAL or -ENOMEM.
- * Since 0.1.
+ * optional ports, divided by commas; NULL goes back to the system's. Returns 0,
+ * -EINVAL or -ENOMEM. Since 0.1.
  */
 int weir_loop_set_name_servers(struct weir_loop *loop, const char *servers);
 

@@ -80,8 +80,8 @@ struct weir_server_options {
 /* net.Server.listen's options, and the socket options of Linux. Zero is the
  * default of each. */
 struct weir_listen_options {
-	int backlog; /* 0: WEIR_BACKLOG */
-	bool exclusive;
+	int backlog;	/* 0: WEIR_BACKLOG */
+	bool exclusive; /* a forked child does not share it */
 	bool ipv6_only;
 	bool reuse_port;
 	bool transparent;
@@ -141,11 +141,41 @@ int weir_server_listen_fd(struct weir_server *server, int fd,
     const struct weir_listen_options *options);
 
 /*
+ * Listen on a host: an address, or a name, which is looked up, and its first
+ * address is taken; NULL or "" is weir_server_listen_any() (net.Server
+ * .listen(port, host)). That a name is not known comes as on_error, too.
+ * Else as above. Since 0.1.
+ */
+int weir_server_listen_host(struct weir_server *server, const char *host,
+    uint16_t port, const struct weir_listen_options *options);
+
+/*
+ * Listen on the handle of another server, or of a socket around a descriptor
+ * that is bound: on a copy, so that each goes on when the other is closed.
+ * Returns WEIR_E_SERVER_NOT_RUNNING or WEIR_E_SOCKET_CLOSED where that has no
+ * handle, or -errno. Else as weir_server_listen_fd(). Since 0.1.
+ */
+int weir_server_listen_server(struct weir_server *server,
+    const struct weir_server *other, const struct weir_listen_options *options);
+int weir_server_listen_socket(struct weir_server *server,
+    const struct weir_socket *socket,
+    const struct weir_listen_options *options);
+
+/*
  * Accept no more; on_close comes once all its connections have ended
  * (net.Server.close). Its own socket file is removed. Returns 0, or
  * WEIR_E_SERVER_NOT_RUNNING where it was not listening. Since 0.1.
  */
 int weir_server_close(struct weir_server *server);
+
+/*
+ * The same, and fn after on_close; err is WEIR_E_SERVER_NOT_RUNNING where it
+ * was not listening, and where it was not open either there is no on_close to
+ * wait for. fn is called from the loop, and not once the server was freed.
+ * Returns 0, -EINVAL or -ENOMEM. Since 0.1.
+ */
+int weir_server_close_cb(struct weir_server *server,
+    void (*fn)(struct weir_server *server, int err, void *user), void *user);
 
 /* Leave new connections in the backlog, and accept again. Since 0.1. */
 void weir_server_pause(struct weir_server *server);
@@ -164,7 +194,18 @@ int weir_server_address(
 /* The listening descriptor, still the server's; -1 where there is none. */
 int weir_server_fd(const struct weir_server *server);
 
-/* Open connections that came by this server, in this process. Since 0.1. */
+/*
+ * Count the open connections of all processes that share this listen by fork,
+ * and those that were handed to others (net.Server.getConnections): fn is
+ * called from the loop, with err 0, and not once the server was freed. Returns
+ * 0, -EINVAL or -ENOMEM. Since 0.1.
+ */
+int weir_server_get_connections(struct weir_server *server,
+    void (*fn)(struct weir_server *server, int err, size_t count, void *user),
+    void *user);
+
+/* Open connections that came by this server and are in this process, those
+ * not that were handed to another (net.Server.connections). Since 0.1. */
 size_t weir_server_connections(const struct weir_server *server);
 
 /*

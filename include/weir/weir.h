@@ -3,6 +3,7 @@
 
 /* All of libweir. */
 #include <weir/address.h>
+#include <weir/channel.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/resolve.h>

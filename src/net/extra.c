@@ -12,6 +12,7 @@
 
 #include <weir/error.h>
 
+#include "net/handed_priv.h"
 #include "net/socket_priv.h"
 
 struct weir__extra *
@@ -42,6 +43,7 @@ weir__extra_free(struct weir_socket *s)
 	if (s->extra == NULL)
 		return;
 	forget_writes(s->extra);
+	weir__token_free(s->extra->token);
 	free(s->extra);
 	s->extra = NULL;
 }
@@ -57,6 +59,22 @@ weir__extra_forget(struct weir_socket *s, uint64_t written)
 	/* What was queued before the opening counts from its beginning. */
 	STAILQ_FOREACH(w, &s->extra->writes, next)
 	w->end -= written;
+}
+
+void
+weir__extra_shut(struct weir_socket *s)
+{
+	if (s->extra == NULL)
+		return;
+	weir__token_free(s->extra->token);
+	s->extra->token = NULL;
+}
+
+bool
+weir__extra_waits(const struct weir_socket *s)
+{
+	return s->extra != NULL &&
+	       s->extra->decoder.length + s->extra->decoder.carried > 0;
 }
 
 /* ---- text ---- */

@@ -11,6 +11,8 @@
 
 #include "net/encoding_priv.h"
 
+struct weir__token;
+
 /* A write, or an end, whose owner wants to be told. */
 struct weir__write {
 	STAILQ_ENTRY(weir__write) next; /* weir__extra.writes */
@@ -25,6 +27,7 @@ struct weir__extra {
 	struct weir__decoder decoder;
 	STAILQ_HEAD(, weir__write) writes; /* in their order */
 	size_t high_water;		   /* 0: write tells of any byte */
+	struct weir__token *token;	   /* it came from another process */
 };
 
 /* The socket's, made where there is none yet; NULL without memory. */
@@ -37,6 +40,12 @@ void weir__extra_forget(struct weir_socket *s, uint64_t written);
 /* What is left in the decoder goes to on_data. Returns false where that wants
  * no on_end now. */
 bool weir__extra_data_end(struct weir_socket *s);
+
+/* Whether something waits that only this process can go on with. */
+bool weir__extra_waits(const struct weir_socket *s);
+
+/* The descriptor is gone. */
+void weir__extra_shut(struct weir_socket *s);
 
 /* Tell of the writes that are out; of all that are left, at the close. */
 void weir__extra_written(struct weir_socket *s);

@@ -21,6 +21,7 @@
 
 #include <weir/loop.h>
 
+#include "net/handed_priv.h"
 #include "net/loop_priv.h"
 #include "net/server_priv.h"
 
@@ -47,6 +48,9 @@ struct weir_loop {
 	size_t text_size;
 	TAILQ_HEAD(, weir_server) resting; /* weir_server.resting_next */
 	SLIST_HEAD(, weir__pipe) pipes;
+	LIST_HEAD(, weir__pipe) made;	  /* those that are lent, too */
+	LIST_HEAD(, weir_server) servers; /* weir_server.loop_next */
+	LIST_HEAD(, weir__token) tokens;
 	unsigned pipe_count, pipes_made;
 };
 
@@ -167,6 +171,9 @@ weir_loop_new(struct weir_loop **ret, struct event_base *base)
 	TAILQ_INIT(&loop->tasks);
 	TAILQ_INIT(&loop->resting);
 	SLIST_INIT(&loop->pipes);
+	LIST_INIT(&loop->made);
+	LIST_INIT(&loop->servers);
+	LIST_INIT(&loop->tokens);
 	(void)evtimer_assign(&loop->deferred, loop->base, run_tasks, loop);
 	ignore_sigpipe();
 	*ret = loop;
@@ -177,8 +184,11 @@ static void
 close_pipe(struct weir_loop *loop, struct weir__pipe *pipe)
 {
 	loop->pipes_made--;
-	(void)close(pipe->read_fd);
-	(void)close(pipe->write_fd);
+	LIST_REMOVE(pipe, made);
+	if (pipe->read_fd != -1) {
+		(void)close(pipe->read_fd);
+		(void)close(pipe->write_fd);
+	}
 	free(pipe);
 }
 
@@ -200,6 +210,68 @@ weir_loop_free(struct weir_loop *loop)
 	if (loop->own_base)
 		event_base_free(loop->base);
 	free(loop);
+}
+
+/* ---- fork ---- */
+
+void
+weir__loop_enter(struct weir_loop *loop, struct weir_server *server)
+{
+	LIST_INSERT_HEAD(&loop->servers, server, loop_next);
+}
+
+void
+weir__loop_leave(struct weir_loop *loop, struct weir_server *server)
+{
+	(void)loop;
+	LIST_REMOVE(server, loop_next);
+}
+
+void
+weir__loop_enter_token(struct weir_loop *loop, struct weir__token *token)
+{
+	LIST_INSERT_HEAD(&loop->tokens, token, next);
+}
+
+/* What is in a kernel pipe, or goes into one, is the parent's: a flow that has
+ * one finds it gone, and takes nothing away. */
+static void
+drop_pipes(struct weir_loop *loop)
+{
+	struct weir__pipe *pipe, *next;
+
+	while (!SLIST_EMPTY(&loop->pipes))
+		SLIST_REMOVE_HEAD(&loop->pipes, next);
+	for (pipe = LIST_FIRST(&loop->made); pipe != NULL; pipe = next) {
+		next = LIST_NEXT(pipe, made);
+		(void)close(pipe->read_fd);
+		(void)close(pipe->write_fd);
+		pipe->read_fd = pipe->write_fd = -1;
+		if (!pipe->lent)
+			close_pipe(loop, pipe);
+	}
+	loop->pipe_count = 0;
+}
+
+int
+weir_loop_after_fork(struct weir_loop *loop)
+{
+	struct weir_server *server;
+	struct weir__token *token;
+
+	if (loop == NULL)
+		return -EINVAL;
+	if (event_reinit(loop->base) == -1)
+		return -ENOMEM;
+	drop_pipes(loop);
+	LIST_FOREACH (token, &loop->tokens, next) {
+		if (token->fd != -1)
+			(void)close(token->fd);
+		token->fd = -1;
+	}
+	LIST_FOREACH (server, &loop->servers, loop_next)
+		weir__server_forked(server);
+	return 0;
 }
 
 int
@@ -311,6 +383,7 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 	if (pipe != NULL) {
 		SLIST_REMOVE_HEAD(&loop->pipes, next);
 		loop->pipe_count--;
+		pipe->lent = true;
 		return pipe;
 	}
 	if (loop->pipes_made >= PIPES_MOST)
@@ -321,6 +394,7 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 		return NULL;
 	}
 	loop->pipes_made++;
+	LIST_INSERT_HEAD(&loop->made, pipe, made);
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
 	size = fcntl(fds[0], F_SETPIPE_SZ, PIPE_WISH);
@@ -331,6 +405,7 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 		return NULL;
 	}
 	pipe->capacity = (size_t)size;
+	pipe->lent = true;
 	return pipe;
 }
 
@@ -338,10 +413,11 @@ void
 weir__loop_return_pipe(
     struct weir_loop *loop, struct weir__pipe *pipe, bool empty)
 {
-	if (!empty || loop->pipe_count >= PIPES_KEPT) {
+	if (!empty || loop->pipe_count >= PIPES_KEPT || pipe->read_fd == -1) {
 		close_pipe(loop, pipe);
 		return;
 	}
+	pipe->lent = false;
 	SLIST_INSERT_HEAD(&loop->pipes, pipe, next);
 	loop->pipe_count++;
 }

@@ -17,6 +17,7 @@ struct event_base;
 struct weir_server;
 struct weir__resolver;
 struct weir__pipe;
+struct weir__token;
 
 /* One call from the loop, soon. Embedded in the object it is for. */
 struct weir__task {
@@ -52,6 +53,12 @@ unsigned char *weir__loop_scratch(struct weir_loop *loop);
  * memory. */
 unsigned char *weir__loop_text(struct weir_loop *loop, size_t size);
 
+/* What fork has to do with: every server, and every token. */
+void weir__loop_enter(struct weir_loop *loop, struct weir_server *server);
+void weir__loop_leave(struct weir_loop *loop, struct weir_server *server);
+void weir__server_forked(struct weir_server *server);
+void weir__loop_enter_token(struct weir_loop *loop, struct weir__token *token);
+
 /* Servers that wait for a descriptor; weir__loop_fd_closed() wakes them. */
 void weir__loop_rest(struct weir_loop *loop, struct weir_server *server);
 void weir__loop_unrest(struct weir_loop *loop, struct weir_server *server);
@@ -65,7 +72,9 @@ void weir__server_wake(struct weir_server *server);
 struct weir__pipe {
 	int read_fd, write_fd;
 	size_t capacity;
+	bool lent;
 	SLIST_ENTRY(weir__pipe) next; /* weir_loop.pipes */
+	LIST_ENTRY(weir__pipe) made;  /* weir_loop.made */
 };
 struct weir__pipe *weir__loop_borrow_pipe(struct weir_loop *loop);
 /* Give one back: to the pool when it is empty, else it is closed. */

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 #include <weir/error.h>
 #include <weir/loop.h>
+#include <weir/resolve.h>
 
 #include "net/socket_priv.h"
 
@@ -32,6 +34,7 @@ enum {
 	DUE_ERROR = 1 << 1,
 	DUE_WAKE = 1 << 2,
 	DUE_CLOSE = 1 << 3,
+	DUE_LOOK = 1 << 4, /* at what was asked */
 };
 
 static const struct weir_server_handlers silent = {0};
@@ -46,8 +49,10 @@ static const struct weir_server_handlers silent = {0};
 static void
 unpin(struct weir_server *server)
 {
-	if (--server->depth == 0 && server->doomed)
-		free(server);
+	if (--server->depth > 0 || !server->doomed)
+		return;
+	weir__count_free(server->count);
+	free(server);
 }
 
 /* What is due is told, also of one that does not hold the loop. */
@@ -171,6 +176,7 @@ hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 	if (remote->sin6_family == AF_INET || remote->sin6_family == AF_INET6)
 		socket->remote = *remote;
 	server->connections++;
+	weir__count_add(server->count, 1);
 	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
 	weir__pin(socket);
 	/* First of all, so that nothing can be written past TLS. */
@@ -326,12 +332,15 @@ remove_path(struct weir_server *server)
 	server->path[0] = '\0';
 }
 
+static void forget_name(struct weir_server *server);
+
 static void
 shut(struct weir_server *server)
 {
 	stop_resting(server);
 	server->told_resting = false;
 	server->listening = false;
+	forget_name(server);
 	if (server->fd == -1)
 		return;
 	(void)event_del(&server->event);
@@ -353,11 +362,12 @@ fail(struct weir_server *server, int err)
 static void
 tell_closed(struct weir_server *server)
 {
-	if (!server->open || server->fd != -1 || server->connections > 0)
+	if (!server->open || server->fd != -1 || !weir__server_drained(server))
 		return;
 	server->open = false;
 	hold(server, false);
 	tell(server, on_close);
+	weir__server_answer(server, true);
 }
 
 static void
@@ -380,9 +390,25 @@ run_task(struct weir__task *task)
 		tell(server, on_error, , server->error);
 	if (due & DUE_CLOSE)
 		tell_closed(server);
+	if (due & DUE_LOOK) /* who closes what was not open need not wait */
+		weir__server_answer(server, !server->open);
 	if (!server->doomed)
 		hold(server, server->open || server->due != 0);
 	unpin(server);
+}
+
+void
+weir__server_look(struct weir_server *server)
+{
+	defer(server, DUE_LOOK);
+}
+
+static void
+one_less(struct weir_server *server)
+{
+	if (server->open && server->fd == -1 && server->naming == NULL &&
+	    weir__server_drained(server))
+		defer(server, DUE_CLOSE);
 }
 
 void
@@ -391,8 +417,23 @@ weir__server_socket_closed(
 {
 	TAILQ_REMOVE(&server->sockets, socket, server_next);
 	server->connections--;
-	if (server->open && server->fd == -1 && server->connections == 0)
-		defer(server, DUE_CLOSE);
+	weir__count_add(server->count, -1);
+	one_less(server);
+}
+
+void
+weir__server_handed_over(struct weir_server *server, struct weir_socket *socket)
+{
+	TAILQ_REMOVE(&server->sockets, socket, server_next);
+	socket->server = NULL;
+	server->connections--; /* but for all processes it is still there */
+}
+
+void
+weir__server_handed_ended(struct weir_server *server)
+{
+	weir__count_add(server->count, -1);
+	one_less(server);
 }
 
 int
@@ -400,7 +441,7 @@ weir_server_close(struct weir_server *server)
 {
 	if (server == NULL)
 		return -EINVAL;
-	if (server->fd == -1)
+	if (server->fd == -1 && server->naming == NULL)
 		return WEIR_E_SERVER_NOT_RUNNING;
 	shut(server);
 	server->due &= ~(unsigned)DUE_LISTENING;
@@ -408,11 +449,25 @@ weir_server_close(struct weir_server *server)
 	return 0;
 }
 
+/* Its connections live on without it. */
+static void
+let_go(struct weir_server *server)
+{
+	struct weir_socket *socket;
+	struct weir__handed *handed;
+
+	while ((socket = TAILQ_FIRST(&server->sockets)) != NULL) {
+		TAILQ_REMOVE(&server->sockets, socket, server_next);
+		socket->server = NULL;
+	}
+	server->connections = 0;
+	while ((handed = LIST_FIRST(&server->handed)) != NULL)
+		weir__handed_free(handed);
+}
+
 void
 weir_server_free(struct weir_server *server)
 {
-	struct weir_socket *socket;
-
 	if (server == NULL || server->doomed)
 		return;
 	server->depth++;
@@ -421,12 +476,33 @@ weir_server_free(struct weir_server *server)
 	forget_tls(server);
 	shut(server);
 	weir__loop_undefer(server->loop, &server->task);
+	weir__loop_leave(server->loop, server);
+	weir__server_forget_asks(server);
 	hold(server, false);
-	while ((socket = TAILQ_FIRST(&server->sockets)) != NULL) {
-		TAILQ_REMOVE(&server->sockets, socket, server_next);
-		socket->server = NULL;
-	}
+	let_go(server);
 	unpin(server);
+}
+
+/* Whether it listens or not, the child's object begins without connections;
+ * what was to be told is told by both. */
+void
+weir__server_forked(struct weir_server *server)
+{
+	bool waited = server->open && server->fd == -1 &&
+		      server->naming == NULL && (server->due & DUE_CLOSE) == 0;
+
+	let_go(server);
+	if (server->count != NULL)
+		weir__count_forked(server->count);
+	server->path[0] = '\0';
+	if (server->exclusive && server->fd != -1) {
+		shut(server);
+		server->open = false;
+		server->due &= (unsigned)DUE_LOOK;
+		hold(server, false);
+	} else if (waited) {
+		defer(server, DUE_CLOSE);
+	}
 }
 
 int
@@ -452,6 +528,9 @@ weir_server_new(struct weir_server **ret, struct weir_loop *loop,
 	server->max_connections = -1;
 	server->batch = 1;
 	TAILQ_INIT(&server->sockets);
+	LIST_INIT(&server->handed);
+	STAILQ_INIT(&server->asks);
+	weir__loop_enter(loop, server);
 	(void)evtimer_assign(
 	    &server->retry, weir_loop_base(loop), on_retry, server);
 	*ret = server;
@@ -607,9 +686,18 @@ claim_path(struct weir_server *server, const struct weir_address *address,
 static int
 begin(struct weir_server *server, int fd, const struct weir_listen_options *o)
 {
+	struct weir__count *count = weir__count_new();
+
+	if (count == NULL)
+		return -ENOMEM;
+	/* The count of the listen before this one goes on in the processes
+	 * that share that. */
+	weir__count_free(server->count);
+	server->count = count;
 	if (listen(fd, o->backlog > 0 ? o->backlog : WEIR_BACKLOG) == -1)
 		return -errno;
 	server->fd = fd;
+	server->exclusive = o->exclusive;
 	if (event_assign(&server->event, weir_loop_base(server->loop), fd,
 		EV_READ | EV_PERSIST, on_readable, server) == -1) {
 		server->fd = -1;
@@ -701,6 +789,90 @@ weir_server_listen_any(struct weir_server *server, uint16_t port,
 	return 0;
 }
 
+/* ---- listening on a name ---- */
+
+struct weir__naming {
+	struct weir_server *server;
+	struct weir_lookup *lookup;
+	struct weir_listen_options options;
+	char interface[IF_NAMESIZE];
+};
+
+static void
+forget_name(struct weir_server *server)
+{
+	if (server->naming == NULL)
+		return;
+	weir_resolve_cancel(server->naming->lookup);
+	free(server->naming);
+	server->naming = NULL;
+}
+
+static void
+on_named(
+    int err, const struct weir_address *addresses, size_t count, void *user)
+{
+	struct weir_server *server = user;
+	struct weir__naming *n = server->naming;
+
+	(void)count;
+	n->lookup = NULL;
+	if (err == 0)
+		err = open_address(server, &addresses[0], &n->options);
+	forget_name(server);
+	if (err != 0)
+		fail(server, err);
+}
+
+static int
+look_up(struct weir_server *server, const char *host, uint16_t port,
+    const struct weir_listen_options *o)
+{
+	struct weir__naming *n = calloc(1, sizeof(*n));
+	int err;
+
+	if (n == NULL)
+		return -ENOMEM;
+	n->server = server;
+	n->options = *o;
+	if (o->interface != NULL) {
+		if (strlen(o->interface) >= sizeof(n->interface)) {
+			free(n);
+			return -EINVAL;
+		}
+		memcpy(n->interface, o->interface, strlen(o->interface) + 1);
+		n->options.interface = n->interface;
+	}
+	err = weir_resolve(
+	    &n->lookup, server->loop, host, port, 0, on_named, server);
+	if (err != 0) {
+		free(n);
+		return err;
+	}
+	server->naming = n;
+	opened(server, 0);
+	return 0;
+}
+
+int
+weir_server_listen_host(struct weir_server *server, const char *host,
+    uint16_t port, const struct weir_listen_options *options)
+{
+	struct weir_address address;
+	int err = prepare(server);
+
+	if (err != 0)
+		return err;
+	if (host == NULL || *host == '\0')
+		return weir_server_listen_any(server, port, options);
+	if (weir_address_set_ip(&address, host, port) == 0)
+		return weir_server_listen(server, &address, options);
+	return look_up(
+	    server, host, port, options != NULL ? options : &defaults);
+}
+
+/* ---- listening on a handle ---- */
+
 /* An inherited descriptor: a stream socket, bound, not connected. */
 static int
 check_fd(int fd, struct weir_address *bound)
@@ -763,6 +935,42 @@ weir_server_listen_fd(struct weir_server *server, int fd,
 		(void)close(fd);
 	opened(server, err);
 	return 0;
+}
+
+static int
+listen_copy(struct weir_server *server, int fd,
+    const struct weir_listen_options *options)
+{
+	int copy, err = prepare(server);
+
+	if (err != 0)
+		return err;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy == -1)
+		return -errno;
+	return weir_server_listen_fd(server, copy, options);
+}
+
+int
+weir_server_listen_server(struct weir_server *server,
+    const struct weir_server *other, const struct weir_listen_options *options)
+{
+	if (server == NULL || other == NULL || other->doomed)
+		return -EINVAL;
+	if (other->fd == -1)
+		return WEIR_E_SERVER_NOT_RUNNING;
+	return listen_copy(server, other->fd, options);
+}
+
+int
+weir_server_listen_socket(struct weir_server *server,
+    const struct weir_socket *socket, const struct weir_listen_options *options)
+{
+	if (server == NULL || socket == NULL || socket->doomed)
+		return -EINVAL;
+	if (socket->fd == -1)
+		return WEIR_E_SOCKET_CLOSED;
+	return listen_copy(server, socket->fd, options);
 }
 
 /* ---- questions ---- */

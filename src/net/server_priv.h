@@ -10,7 +10,12 @@
 #include <weir/server.h>
 #include <weir/tls.h>
 
+#include "net/count_priv.h"
+#include "net/handed_priv.h"
 #include "net/loop_priv.h"
+
+struct weir__ask;    /* of the count, or of the close; server_ask.c's */
+struct weir__naming; /* a host to listen on is looked up */
 
 struct weir_server {
 	struct weir_loop *loop;
@@ -38,6 +43,12 @@ struct weir_server {
 	long max_connections;
 	int batch; /* accepts a turn: grows while more wait */
 	size_t connections;
+	bool exclusive;
+	struct weir__count *count;	   /* with all processes; or NULL */
+	struct weir__handed_list handed;   /* to other processes, and open */
+	struct weir__naming *naming;	   /* or NULL */
+	STAILQ_HEAD(, weir__ask) asks;	   /* to be answered */
+	LIST_ENTRY(weir_server) loop_next; /* weir_loop.servers */
 
 	/* Of its own socket file, to be removed; path empty: none. */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -49,6 +60,25 @@ struct weir_server {
 	/* Its open sockets, which tell when they end. */
 	TAILQ_HEAD(weir__server_sockets, weir_socket) sockets;
 };
+
+/* Whether there is a connection of its, here or in other hands. */
+static inline bool
+weir__server_drained(const struct weir_server *server)
+{
+	return server->connections == 0 && LIST_EMPTY(&server->handed);
+}
+
+/* Its task has to look at the asks. */
+void weir__server_look(struct weir_server *server);
+
+/* Answer what waits: the counts, and with closed the closes too. */
+void weir__server_answer(struct weir_server *server, bool closed);
+void weir__server_forget_asks(struct weir_server *server);
+
+/* A connection has gone to another process, and has ended there. */
+void weir__server_handed_over(
+    struct weir_server *server, struct weir_socket *socket);
+void weir__server_handed_ended(struct weir_server *server);
 
 /* A socket that came by the server has ended. */
 void weir__server_socket_closed(

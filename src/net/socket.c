@@ -112,6 +112,7 @@ shut(struct weir_socket *s)
 		s->fd = -1;
 		weir__loop_fd_closed(s->loop);
 	}
+	weir__extra_shut(s);
 	s->due = 0;
 	s->dying = 0;
 }

@@ -1,5 +1,6 @@
 # unit tests: net
 check_PROGRAMS += %D%/check_encoding %D%/check_extra %D%/check_race
+check_PROGRAMS += %D%/check_count %D%/check_server_ask %D%/check_channel %D%/check_fork
 check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 
 %C%_check_address_SOURCES = %D%/check_address.c
@@ -64,3 +65,19 @@ check_PROGRAMS += %D%/check_loop %D%/check_pump %D%/check_server \
 %C%_check_race_SOURCES = %D%/check_race.c
 %C%_check_race_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_race_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_count_SOURCES = %D%/check_count.c
+%C%_check_count_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_count_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
+%C%_check_server_ask_SOURCES = %D%/check_server_ask.c
+%C%_check_server_ask_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_server_ask_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_channel_SOURCES = %D%/check_channel.c
+%C%_check_channel_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_channel_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_fork_SOURCES = %D%/check_fork.c
+%C%_check_fork_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_fork_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
