@@ -1,7 +1,13 @@
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
 
-/* All of libweir. */
+/*
+ * All of libweir.
+ *
+ * Every function may be given NULL for an object, or nonsense: it returns
+ * -EINVAL or a code of its own, or where it only answers, 0, false, -1 or what
+ * a closed object would, and changes nothing.
+ */
 #include <weir/address.h>
 #include <weir/channel.h>
 #include <weir/error.h>

@@ -157,6 +157,8 @@ weir_loop_new(struct weir_loop **ret, struct event_base *base)
 	const int needed = EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE;
 	struct weir_loop *loop;
 
+	if (ret == NULL)
+		return -EINVAL;
 	if (base != NULL && (event_base_get_features(base) & needed) != needed)
 		return -EOPNOTSUPP;
 	loop = calloc(1, sizeof(*loop));
@@ -277,6 +279,8 @@ weir_loop_after_fork(struct weir_loop *loop)
 int
 weir_loop_run(struct weir_loop *loop)
 {
+	if (loop == NULL)
+		return -EINVAL;
 	loop->stopped = false;
 	loop->running = true;
 	while (loop->holds > 0 && !loop->stopped)
@@ -289,6 +293,8 @@ weir_loop_run(struct weir_loop *loop)
 void
 weir_loop_stop(struct weir_loop *loop)
 {
+	if (loop == NULL)
+		return;
 	loop->stopped = true;
 	(void)event_base_loopbreak(loop->base);
 }
@@ -296,6 +302,8 @@ weir_loop_stop(struct weir_loop *loop)
 struct event_base *
 weir_loop_base(const struct weir_loop *loop)
 {
+	if (loop == NULL)
+		return NULL;
 	return loop->base;
 }
 
@@ -453,8 +461,11 @@ int
 weir_timer_new(struct weir_timer **ret, struct weir_loop *loop,
     void (*fn)(struct weir_timer *, void *), void *user)
 {
-	struct weir_timer *timer = calloc(1, sizeof(*timer));
+	struct weir_timer *timer;
 
+	if (ret == NULL || loop == NULL || fn == NULL)
+		return -EINVAL;
+	timer = calloc(1, sizeof(*timer));
 	if (timer == NULL)
 		return -ENOMEM;
 	timer->loop = loop;
@@ -473,6 +484,8 @@ weir_timer_start(struct weir_timer *timer, uint64_t ms)
 	    .tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
 
+	if (timer == NULL)
+		return -EINVAL;
 	if (event_add(&timer->event, &after) == -1)
 		return -ENOMEM;
 	timer_hold(timer, true);
@@ -482,6 +495,8 @@ weir_timer_start(struct weir_timer *timer, uint64_t ms)
 void
 weir_timer_stop(struct weir_timer *timer)
 {
+	if (timer == NULL)
+		return;
 	(void)event_del(&timer->event);
 	timer_hold(timer, false);
 }
@@ -489,12 +504,14 @@ weir_timer_stop(struct weir_timer *timer)
 bool
 weir_timer_running(const struct weir_timer *timer)
 {
-	return timer->running;
+	return timer != NULL && timer->running;
 }
 
 void
 weir_timer_ref(struct weir_timer *timer)
 {
+	if (timer == NULL)
+		return;
 	if (timer->unref && timer->running)
 		weir__loop_hold(timer->loop);
 	timer->unref = false;
@@ -503,6 +520,8 @@ weir_timer_ref(struct weir_timer *timer)
 void
 weir_timer_unref(struct weir_timer *timer)
 {
+	if (timer == NULL)
+		return;
 	if (!timer->unref && timer->running)
 		weir__loop_release(timer->loop);
 	timer->unref = true;
@@ -534,7 +553,8 @@ weir_signal_new(struct weir_signal **ret, struct weir_loop *loop, int signo,
 {
 	struct weir_signal *signal;
 
-	if (signo <= 0 || signo >= NSIG || fn == NULL)
+	if (ret == NULL || loop == NULL || signo <= 0 || signo >= NSIG ||
+	    fn == NULL)
 		return -EINVAL;
 	signal = calloc(1, sizeof(*signal));
 	if (signal == NULL)

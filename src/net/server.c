@@ -251,6 +251,8 @@ on_readable(evutil_socket_t fd, short what, void *user)
 void
 weir_server_pause(struct weir_server *server)
 {
+	if (server == NULL)
+		return;
 	server->paused = true;
 	update(server);
 }
@@ -258,6 +260,8 @@ weir_server_pause(struct weir_server *server)
 void
 weir_server_resume(struct weir_server *server)
 {
+	if (server == NULL)
+		return;
 	server->paused = false;
 	update(server);
 }
@@ -978,12 +982,16 @@ weir_server_listen_socket(struct weir_server *server,
 bool
 weir_server_listening(const struct weir_server *server)
 {
+	if (server == NULL)
+		return false;
 	return server->listening;
 }
 
 int
 weir_server_address(const struct weir_server *server, struct weir_address *ret)
 {
+	if (server == NULL || ret == NULL)
+		return -EINVAL;
 	memset(ret, 0, sizeof(*ret));
 	if (!server->listening)
 		return WEIR_E_SERVER_NOT_RUNNING;
@@ -998,24 +1006,32 @@ weir_server_address(const struct weir_server *server, struct weir_address *ret)
 int
 weir_server_fd(const struct weir_server *server)
 {
+	if (server == NULL)
+		return -1;
 	return server->fd;
 }
 
 size_t
 weir_server_connections(const struct weir_server *server)
 {
+	if (server == NULL)
+		return 0;
 	return server->connections;
 }
 
 void
 weir_server_set_max_connections(struct weir_server *server, long max)
 {
+	if (server == NULL)
+		return;
 	server->max_connections = max;
 }
 
 void
 weir_server_ref(struct weir_server *server)
 {
+	if (server == NULL)
+		return;
 	server->unref = false;
 	hold(server, server->open);
 }
@@ -1023,6 +1039,8 @@ weir_server_ref(struct weir_server *server)
 void
 weir_server_unref(struct weir_server *server)
 {
+	if (server == NULL)
+		return;
 	server->unref = true;
 	hold(server, server->open);
 }

@@ -260,6 +260,8 @@ void
 weir_socket_set_handlers(struct weir_socket *s,
     const struct weir_socket_handlers *handlers, void *user)
 {
+	if (s == NULL)
+		return;
 	if (s->doomed)
 		return;
 	s->handlers = handlers != NULL ? handlers : &silent;
@@ -755,6 +757,8 @@ weir__socket_flowing(const struct weir_socket *s)
 void
 weir_socket_pause(struct weir_socket *s)
 {
+	if (s == NULL)
+		return;
 	s->explicit_pause = true;
 	s->explicit_flow = false;
 	if (s->bev != NULL)
@@ -766,6 +770,8 @@ weir_socket_pause(struct weir_socket *s)
 void
 weir_socket_resume(struct weir_socket *s)
 {
+	if (s == NULL)
+		return;
 	s->explicit_pause = false;
 	s->explicit_flow = true;
 	if (s->state != WEIR__OPEN)
@@ -778,6 +784,8 @@ weir_socket_resume(struct weir_socket *s)
 bool
 weir_socket_paused(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return true;
 	return !weir__socket_flowing(s);
 }
 
@@ -828,8 +836,11 @@ weir__socket_touch(struct weir_socket *s)
 uint64_t
 weir_socket_idle_ms(const struct weir_socket *s)
 {
-	uint64_t now = weir_loop_now_ms(s->loop);
+	uint64_t now;
 
+	if (s == NULL)
+		return 0;
+	now = weir_loop_now_ms(s->loop);
 	return now > s->active_ms ? now - s->active_ms : 0;
 }
 
@@ -860,32 +871,44 @@ weir_socket_set_timeout(struct weir_socket *s, uint64_t ms)
 uint64_t
 weir_socket_bytes_read(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return 0;
 	return s->bytes_read;
 }
 
 uint64_t
 weir_socket_bytes_written(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return 0;
 	return s->bytes_written;
 }
 
 uint64_t
 weir_socket_bytes_delivered(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return 0;
 	return s->bytes_written - s->bytes_dropped - weir__socket_queued(s);
 }
 
 size_t
 weir_socket_buffered(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return 0;
 	return weir__socket_queued(s);
 }
 
 size_t
 weir_socket_held(const struct weir_socket *s)
 {
-	size_t n = s->in != NULL ? evbuffer_get_length(s->in) : 0;
+	size_t n = 0;
 
+	if (s == NULL)
+		return 0;
+	if (s->in != NULL)
+		n = evbuffer_get_length(s->in);
 	if (s->bev != NULL)
 		n += evbuffer_get_length(bufferevent_get_input(s->bev));
 	return n;
@@ -894,6 +917,8 @@ weir_socket_held(const struct weir_socket *s)
 enum weir_ready_state
 weir_socket_ready_state(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return WEIR_CLOSED;
 	if (s->state == WEIR__CONNECTING)
 		return WEIR_OPENING;
 	if (s->state != WEIR__OPEN || (s->rd_ended && s->end_asked))
@@ -906,30 +931,40 @@ weir_socket_ready_state(const struct weir_socket *s)
 bool
 weir_socket_dormant(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return true;
 	return s->state == WEIR__IDLE;
 }
 
 bool
 weir_socket_read_ended(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return true;
 	return s->rd_ended;
 }
 
 bool
 weir_socket_write_ended(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return true;
 	return s->end_asked || s->dying != 0;
 }
 
 int
 weir_socket_fd(const struct weir_socket *s)
 {
+	if (s == NULL)
+		return -1;
 	return s->fd;
 }
 
 void
 weir_socket_ref(struct weir_socket *s)
 {
+	if (s == NULL)
+		return;
 	s->unref = false;
 	hold(s, s->state != WEIR__IDLE);
 }
@@ -937,6 +972,8 @@ weir_socket_ref(struct weir_socket *s)
 void
 weir_socket_unref(struct weir_socket *s)
 {
+	if (s == NULL)
+		return;
 	s->unref = true;
 	hold(s, s->state != WEIR__IDLE);
 }
@@ -959,6 +996,8 @@ ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
 int
 weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
 {
+	if (s == NULL || ret == NULL)
+		return -EINVAL;
 	return ask_address(getsockname, s->fd, ret);
 }
 
@@ -966,6 +1005,8 @@ int
 weir_socket_remote_address(
     const struct weir_socket *s, struct weir_address *ret)
 {
+	if (s == NULL || ret == NULL)
+		return -EINVAL;
 	if (s->fd != -1 && s->remote.sin6_family != AF_UNSPEC) {
 		memset(ret, 0, sizeof(*ret));
 		ret->length = s->remote.sin6_family == AF_INET6
@@ -984,6 +1025,8 @@ weir_socket_peer_credentials(
 	struct ucred who;
 	socklen_t length = sizeof(who);
 
+	if (s == NULL || pid == NULL || uid == NULL || gid == NULL)
+		return -EINVAL;
 	if (s->fd == -1)
 		return -ENOTCONN;
 	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == -1)

@@ -1,6 +1,6 @@
 # unit tests: net
 check_PROGRAMS += %D%/check_encoding %D%/check_extra %D%/check_race
-check_PROGRAMS += %D%/check_count %D%/check_server_ask %D%/check_channel %D%/check_fork
+check_PROGRAMS += %D%/check_count %D%/check_server_ask %D%/check_channel %D%/check_fork %D%/check_nothing
 check_PROGRAMS += %D%/check_address %D%/check_error %D%/check_resolve
 
 %C%_check_address_SOURCES = %D%/check_address.c
@@ -81,3 +81,7 @@ check_PROGRAMS += %D%/check_loop %D%/check_pump %D%/check_server \
 %C%_check_fork_SOURCES = %D%/check_fork.c
 %C%_check_fork_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_fork_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_nothing_SOURCES = %D%/check_nothing.c
+%C%_check_nothing_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_nothing_LDADD = src/net/libnet.la $(CHECK_LIBS)
