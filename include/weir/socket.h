@@ -96,7 +96,8 @@ struct weir_connect_options {
 	const struct weir_address *local; /* localAddress and localPort */
 	uint16_t local_port;		  /* where local is NULL */
 	int family;			  /* 4, 6; 0 either: of names */
-	uint64_t attempt_timeout_ms;	  /* for one address; 0: the system's */
+	uint64_t attempt_timeout_ms;	  /* for a lookup, and for one
+					   * address; 0: none of ours */
 	bool no_delay;
 	bool keep_alive;
 	uint64_t keep_alive_initial_delay_ms;

@@ -166,6 +166,8 @@ try_connect(struct weir_socket *s)
 		weir__connect_arm(c, c->attempt_timeout_ms);
 }
 
+static void lookup_late(struct weir_socket *s);
+
 static void
 on_attempt_timer(evutil_socket_t fd, short what, void *user)
 {
@@ -177,7 +179,9 @@ on_attempt_timer(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	weir__pin(s);
-	if (c->race) {
+	if (c->list == NULL) {
+		lookup_late(s);
+	} else if (c->race) {
 		weir__race_delay_over(s);
 	} else if (c->retrying && !late) {
 		c->retrying = false;
@@ -269,6 +273,7 @@ looked_up(struct weir_socket *s, int err)
 {
 	struct weir__connect *c = s->connect;
 
+	(void)event_del(&c->timer);
 	tell_lookup(s, err);
 	if (s->connect != c)
 		return;
@@ -277,6 +282,18 @@ looked_up(struct weir_socket *s, int err)
 		weir_socket_destroy(s, err);
 	else
 		weir__socket_defer(s, WEIR__DUE_CONNECT);
+}
+
+/* The name servers take longer than an attempt may. */
+static void
+lookup_late(struct weir_socket *s)
+{
+	struct weir__connect *c = s->connect;
+
+	weir_resolve_cancel(c->lookup);
+	c->lookup = NULL;
+	forget_query(c);
+	looked_up(s, WEIR_E_CONNECT_TIMEOUT);
 }
 
 static void
@@ -508,8 +525,13 @@ weir_socket_connect_host(struct weir_socket *s, const char *host, uint16_t port,
 		return err;
 	memcpy(c->host, host, strlen(host) + 1);
 	c->port = port;
-	if (options != NULL && options->lookup != NULL && weir_is_ip(host) == 0)
-		return begin_query(c, options->lookup);
+	if (options != NULL && options->lookup != NULL &&
+	    weir_is_ip(host) == 0) {
+		err = begin_query(c, options->lookup);
+		if (err == 0 && c->attempt_timeout_ms > 0)
+			weir__connect_arm(c, c->attempt_timeout_ms);
+		return err;
+	}
 	err = weir_resolve(&c->lookup, s->loop, host, port,
 	    options != NULL ? options->family : 0, on_resolved, s);
 	if (err != 0) {
@@ -518,5 +540,7 @@ weir_socket_connect_host(struct weir_socket *s, const char *host, uint16_t port,
 	}
 	s->connect = c;
 	weir__socket_connecting(s);
+	if (c->attempt_timeout_ms > 0)
+		weir__connect_arm(c, c->attempt_timeout_ms);
 	return 0;
 }

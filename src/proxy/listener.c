@@ -56,6 +56,28 @@ socket_text(const struct listener_socket *socket, char *text, size_t size)
 }
 
 static void
+set_port(struct weir_address *address, unsigned port)
+{
+	address->u.in.sin_port = htons((uint16_t)port);
+}
+
+/* A port that the system picked stays the listener's when it is closed and
+ * opened again. */
+static void
+keep_port(struct listener_socket *socket)
+{
+	struct weir_address bound;
+
+	if (socket->fd != -1 ||
+	    weir_server_address(socket->server, &bound) != 0)
+		return;
+	if (socket->address.length == 0)
+		socket->port = weir_address_port(&bound);
+	else if (weir_address_family(&bound) != 0)
+		set_port(&socket->address, weir_address_port(&bound));
+}
+
+static void
 on_listening(struct weir_server *server, void *user)
 {
 	struct listener_socket *socket = user;
@@ -66,6 +88,7 @@ on_listening(struct weir_server *server, void *user)
 	log_info("listening", LOG_T("listener", listener->config->name),
 	    LOG_T("address", socket_text(socket, text, sizeof(text))));
 	socket->open = true;
+	keep_port(socket);
 	if (socket->starting) {
 		socket->starting = false;
 		settle(listener);
@@ -348,12 +371,6 @@ add_socket(struct listener *listener, const struct config_address *config,
 }
 
 /* ---- one configured address ---- */
-
-static void
-set_port(struct weir_address *address, unsigned port)
-{
-	address->u.in.sin_port = htons((uint16_t)port);
-}
 
 static void
 add_range(struct listener *listener, const struct config_address *config,

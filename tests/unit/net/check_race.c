@@ -484,6 +484,19 @@ START_TEST(a_resolver_may_say_no)
 }
 END_TEST
 
+START_TEST(a_resolver_that_is_silent_is_waited_for_as_long_as_an_attempt)
+{
+	struct weir_connect_options soon = in_turn;
+
+	soon.attempt_timeout_ms = 20;
+	answer_later = true;
+	run(&soon);
+	ck_assert_str_eq(told,
+	    "WEIR_E_CONNECT_TIMEOUT error WEIR_E_CONNECT_TIMEOUT close");
+	ck_assert_uint_eq(cancelled, 1);
+}
+END_TEST
+
 START_TEST(nonsense_is_no_answer)
 {
 	struct weir_address nowhere = {0};
@@ -603,6 +616,8 @@ main(void)
 	tcase_add_test(q, an_answer_may_come_later);
 	tcase_add_test(q, the_port_is_filled_in);
 	tcase_add_test(q, a_resolver_may_say_no);
+	tcase_add_test(q,
+	    a_resolver_that_is_silent_is_waited_for_as_long_as_an_attempt);
 	tcase_add_test(q, nonsense_is_no_answer);
 	tcase_add_loop_test(q, a_destroyed_socket_cancels_its_question, 0, 2);
 	tcase_add_test(q, a_question_not_asked_yet_is_not_cancelled);

@@ -79,6 +79,8 @@ START_TEST(a_closed_listener_refuses_and_its_connections_go_on)
 	ck_assert_int_eq(proxy_listener_open(b->proxy, "a"), 0);
 	until(b, strcmp(state(0), "open") == 0);
 	ck_assert_int_eq(proxy_listener_open(b->proxy, "a"), -EALREADY);
+	/* A port that the system picked included. */
+	ck_assert_str_eq(bench_address(b, 0, 0), address);
 	serves(c);
 	(void)close(c);
 	c = client(b, 0);
