@@ -15,9 +15,6 @@
 /* What one write call takes at the most; libevent's own 16 KiB is little. */
 #define WRITE_AT_MOST (256 * 1024)
 
-/* Input that waits for its handlers at the most; then the peer waits. */
-#define INPUT_AT_MOST WEIR__SCRATCH
-
 static bool
 input_empty(const struct weir_socket *s)
 {
@@ -146,8 +143,10 @@ weir__stream_enter(struct weir_socket *s)
 	    evbuffer_add_cb(output, on_output, s) == NULL)
 		goto fail;
 	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
-	bufferevent_setwatermark(s->bev, EV_READ, 0, INPUT_AT_MOST);
 	(void)bufferevent_set_max_single_write(s->bev, WRITE_AT_MOST);
+	/* This bounds the input too: a handler takes all of it or pauses. A
+	 * high watermark would add nothing, and libevent does not survive
+	 * that it is refused the memory for one. */
 	(void)bufferevent_set_max_single_read(s->bev, WEIR__SCRATCH);
 	(void)bufferevent_enable(s->bev, EV_WRITE);
 	s->writable = true;

@@ -36,8 +36,9 @@ check_PROGRAMS += %D%/check_tls_peer
 %C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
 # Sockets and servers, with what their tests share.
-check_PROGRAMS += %D%/check_loop %D%/check_pump %D%/check_server \
-    %D%/check_socket
+check_PROGRAMS += %D%/check_connect %D%/check_loop %D%/check_pump \
+    %D%/check_server %D%/check_shortage %D%/check_socket \
+    %D%/check_stream %D%/check_tuning
 %C%_check_pump_SOURCES = %D%/check_pump.c %D%/support.c %D%/support.h
 %C%_check_pump_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_pump_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
@@ -49,6 +50,26 @@ check_PROGRAMS += %D%/check_loop %D%/check_pump %D%/check_server \
 %C%_check_server_SOURCES = %D%/check_server.c %D%/support.c %D%/support.h
 %C%_check_server_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_server_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_connect_SOURCES = %D%/check_connect.c %D%/support.c %D%/support.h
+%C%_check_connect_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_connect_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_stream_SOURCES = %D%/check_stream.c %D%/support.c %D%/support.h
+%C%_check_stream_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_stream_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_tuning_SOURCES = %D%/check_tuning.c %D%/support.c %D%/support.h
+%C%_check_tuning_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_tuning_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+%C%_check_shortage_SOURCES = %D%/check_shortage.c %D%/support.c %D%/support.h
+%C%_check_shortage_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_shortage_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+# Memory is refused to libweir; Check, linked in as well, is to get its own.
+%C%_check_shortage_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+    -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=emalloc \
+    -Wl,--wrap=erealloc
 
 %C%_check_socket_SOURCES = %D%/check_socket.c %D%/support.c %D%/support.h
 %C%_check_socket_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)

@@ -22,6 +22,10 @@ extern struct weir_loop *loop;
 void support_begin(void);
 void support_end(void);
 
+/* For who makes the loop by himself: what turn() needs, and without. */
+void support_tick(void);
+void support_untick(void);
+
 /* One turn of the loop; it waits a few milliseconds at the most. */
 void turn(void);
 
