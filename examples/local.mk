@@ -1,7 +1,8 @@
 # Small programs on libweir: public headers and the library alone. They are
 # built with everything else and not installed; the manual shows them.
 noinst_PROGRAMS += $(EXAMPLES)
-EXAMPLES = %D%/client %D%/echo %D%/proxy %D%/tls_echo
+EXAMPLES = %D%/client %D%/echo %D%/proxy %D%/resolve %D%/tls_echo \
+    %D%/workers
 
 %C%_client_SOURCES = %D%/client.c
 %C%_client_CFLAGS = $(PROGRAM_CFLAGS)
@@ -18,7 +19,17 @@ EXAMPLES = %D%/client %D%/echo %D%/proxy %D%/tls_echo
 %C%_proxy_LDFLAGS = $(PROGRAM_LDFLAGS)
 %C%_proxy_LDADD = libweir.la
 
+%C%_resolve_SOURCES = %D%/resolve.c
+%C%_resolve_CFLAGS = $(PROGRAM_CFLAGS)
+%C%_resolve_LDFLAGS = $(PROGRAM_LDFLAGS)
+%C%_resolve_LDADD = libweir.la
+
 %C%_tls_echo_SOURCES = %D%/tls_echo.c
 %C%_tls_echo_CFLAGS = $(PROGRAM_CFLAGS)
 %C%_tls_echo_LDFLAGS = $(PROGRAM_LDFLAGS)
 %C%_tls_echo_LDADD = libweir.la
+
+%C%_workers_SOURCES = %D%/workers.c
+%C%_workers_CFLAGS = $(PROGRAM_CFLAGS)
+%C%_workers_LDFLAGS = $(PROGRAM_LDFLAGS)
+%C%_workers_LDADD = libweir.la

@@ -1,6 +1,7 @@
 """The programs of examples/, which the manual shows: each is started, spoken
 to with what its users have at hand, and ends as it says."""
 
+import signal
 import socket
 import subprocess
 import threading
@@ -144,7 +145,7 @@ def test_echo_says_why_it_cannot_listen(example):
     ("echo", ["127.0.0.1:8000-8009"]), ("client", ["127.0.0.1:1-2", "x"]),
     ("client", ["fd:3", "x"]), ("client", ["nonsense", "x"]),
     ("proxy", ["127.0.0.1:0", "example.org:80"]), ("proxy", ["x", "y"]),
-    ("tls_echo", ["nonsense", "c", "k"]),
+    ("tls_echo", ["nonsense", "c", "k"]), ("workers", ["127.0.0.1:70000"]),
 ])
 def test_what_is_no_address_is_refused(example, name, args):
     e = example(name, *args)
@@ -155,11 +156,12 @@ def test_what_is_no_address_is_refused(example, name, args):
                for a in args)
 
 
-@pytest.mark.parametrize("name", ["client", "proxy", "tls_echo"])
+@pytest.mark.parametrize("name", ["client", "proxy", "resolve", "tls_echo",
+                                  "workers"])
 def test_without_arguments_the_usage_is_shown(example, name):
     e = example(name)
     e.finish(2)
-    assert e.err.lines[0].startswith(f"usage: {name} ADDRESS")
+    assert e.err.lines[0].startswith(f"usage: {name} ")
 
 
 # ---- client ----
@@ -224,6 +226,25 @@ def test_proxy_resets_a_client_whose_server_cannot_be_reached(example, folder):
             pass  # sooner than the connection was known to be made
 
 
+# ---- resolve ----
+
+@pytest.mark.valgrind
+def test_resolve_prints_addresses(example):
+    r = example("resolve", "localhost")
+    r.finish(0)
+    assert "127.0.0.1" in r.out.lines
+    r = example("resolve", "::1")
+    r.finish(0)
+    assert r.out.lines == ["::1"]
+
+
+def test_resolve_says_why_it_cannot(example):
+    r = example("resolve", "no..name")
+    r.finish(1)
+    assert r.out.lines == []
+    assert r.err.lines == ["Invalid argument"]
+
+
 # ---- tls_echo ----
 
 @pytest.fixture(scope="module")
@@ -266,3 +287,36 @@ def test_tls_echo_names_the_file_it_cannot_use(example, certificate):
                 certificate[1])
     e.finish(1)
     assert "/nonexistent/cert.pem" in e.err.lines[0]
+
+
+# ---- workers ----
+
+def test_workers_share_a_handle_and_are_counted_together(example, folder):
+    e = example("workers", folder / "workers.sock")
+    clients, pids = [], set()
+
+    def both():
+        c = e.connect()
+        clients.append(c)
+        greeting = c.makefile("rb").readline()
+        pids.add(int(greeting.split()[1]))
+        c.sendall(b"x")
+        assert read_exactly(c, 1) == b"x"
+        return len(pids) == 2
+    eventually(both, "each worker to accept", DEADLINE / 2)
+    assert e.process.pid not in pids
+    e.process.send_signal(signal.SIGUSR1)
+    assert eventually(lambda: f"{len(clients)} connections" in e.out.lines,
+                      f"{len(clients)} connections in {e.out.lines}")
+    e.process.terminate()
+    e.finish(0)
+    for c in clients:
+        assert ended(c)
+    assert not (folder / "workers.sock").exists()
+
+
+def test_workers_that_cannot_listen_say_so_once(example):
+    e = example("workers", "127.0.0.1:0")
+    again = example("workers", e.address())
+    again.finish(1)
+    assert again.err.lines == ["cannot listen: Address already in use"]
