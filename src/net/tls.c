@@ -35,6 +35,7 @@
 #define WIRE_AT_MOST (256 * 1024) /* then even OpenSSL has to wait */
 #define BATCH	     (64 * 1024)  /* encrypted before a call to the kernel */
 #define RECORD	     (16 * 1024)
+#define READ_AHEAD   (64 * 1024)
 #define LEFT_OVER    (256 * 1024) /* read away before a failed one is closed */
 
 /* ---- between OpenSSL and the descriptor ---- */
@@ -302,6 +303,8 @@ handshake_done(struct weir_socket *s)
 		handshake_failed(s, err);
 		return;
 	}
+	/* Only now: who stalls is to cost little. */
+	SSL_set_default_read_buffer_len(t->ssl, READ_AHEAD);
 	t->ready = t->more = true; /* OpenSSL may have read on */
 	s->writable = waiting(t) == 0;
 	if (t->by_server && s->server != NULL)

@@ -24,7 +24,6 @@
 
 #define SESSIONS_DEFAULT 20480
 #define TICKET_KEY	 80
-#define READ_AHEAD	 (64 * 1024)
 
 /* ---- settings ---- */
 
@@ -439,7 +438,6 @@ set_up(struct weir_tls_context *c, const struct weir_tls_context_options *o,
 	    c->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	(void)SSL_CTX_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(c->ssl, 1);
-	SSL_CTX_set_default_read_buffer_len(c->ssl, READ_AHEAD);
 	(void)SSL_CTX_set_dh_auto(c->ssl, 1);
 	if (o->server) {
 		SSL_CTX_set_client_hello_cb(c->ssl, on_hello, NULL);

@@ -101,6 +101,22 @@ weir_socket_tls_error(const struct weir_socket *s)
 
 /* ---- the handshake's result ---- */
 
+/* OpenSSL lets a server choose what nobody offered. */
+static bool
+was_offered(
+    const struct weir__tls *t, const unsigned char *name, unsigned length)
+{
+	bool own = t->alpn != NULL;
+	const unsigned char *list = own ? t->alpn : t->context->alpn;
+	size_t i, size = own ? t->alpn_length : t->context->alpn_length;
+
+	for (i = 0; i < size; i += 1u + list[i])
+		if (list[i] == length &&
+		    memcmp(list + i + 1, name, length) == 0)
+			return true;
+	return false;
+}
+
 static int
 note_alpn(struct weir__tls *t)
 {
@@ -110,6 +126,11 @@ note_alpn(struct weir__tls *t)
 	SSL_get0_alpn_selected(t->ssl, &name, &length);
 	if (length == 0)
 		return 0;
+	if (!was_offered(t, name, length)) {
+		weir__tls_set_error(
+		    t, "the server chose a protocol that was not offered");
+		return WEIR_E_TLS_HANDSHAKE;
+	}
 	t->chosen_alpn = strndup((const char *)name, length);
 	return t->chosen_alpn != NULL ? 0 : -ENOMEM;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <check.h>
+#include <event2/event.h>
 
 #include <weir/weir.h>
 
@@ -1574,6 +1575,154 @@ START_TEST(a_socket_can_connect_again_with_or_without_tls)
 }
 END_TEST
 
+START_TEST(a_connection_that_is_refused_never_speaks_tls)
+{
+	usual();
+	listen_tls(at_server);
+	weir_server_free(server);
+	server = NULL;
+	connect_with(at_client, &to_org);
+	ck_assert(run_until(loop, client_closed, NULL));
+	ck_assert_str_eq(client.told, "error close");
+	ck_assert_int_eq(client.error, -ECONNREFUSED);
+	ck_assert_ptr_null(weir_socket_tls_error(client.socket));
+}
+END_TEST
+
+static char written[64];
+
+static void
+on_written(struct weir_socket *socket, int err, void *user)
+{
+	size_t n = strlen(written);
+
+	(void)socket;
+	ck_assert_int_eq(err, 0);
+	(void)snprintf(
+	    written + n, sizeof(written) - n, "%s", (const char *)user);
+}
+
+static char first[] = "first ", second[] = "second ", fin[] = "fin";
+
+START_TEST(writes_tell_when_they_are_out)
+{
+	unsigned char *much = make_answer(ANSWER);
+
+	usual();
+	listen_tls(at_server);
+	connect_with(at_client, &to_org);
+	ck_assert_int_ge(
+	    weir_socket_write_cb(client.socket, "x", 1, on_written, first), 0);
+	ck_assert_int_ge(weir_socket_write_cb(
+			     client.socket, much, ANSWER, on_written, second),
+	    0);
+	ck_assert_int_eq(
+	    weir_socket_end_data(client.socket, "y", 1, on_written, fin), 0);
+	ck_assert_str_eq(written, "");
+	while (!accepted.ended)
+		run_a_little(loop);
+	ck_assert_uint_eq(accepted.got, ANSWER + 2);
+	ck_assert_str_eq(written, "first second fin");
+	written[0] = '\0';
+	free(much);
+}
+END_TEST
+
+/* ---- whatever happens ---- */
+
+static unsigned dice;
+
+static unsigned
+roll(unsigned sides)
+{
+	dice = dice * 1103515245u + 12345u;
+	return (dice >> 16) % sides;
+}
+
+/* What owners do, in any order and at any time. */
+static void
+do_something(struct side *side)
+{
+	static unsigned char data[40000];
+
+	if (side->socket == NULL)
+		return;
+	switch (roll(12)) {
+	case 0:
+		weir_socket_pause(side->socket);
+		break;
+	case 1:
+	case 2:
+		weir_socket_resume(side->socket);
+		break;
+	case 3:
+		if (roll(4) == 0)
+			(void)weir_socket_end(side->socket);
+		break;
+	case 4:
+		if (roll(10) == 0)
+			weir_socket_destroy_soon(side->socket);
+		break;
+	case 5:
+		if (roll(20) == 0)
+			weir_socket_destroy(side->socket, 0);
+		break;
+	case 6:
+		if (roll(20) == 0)
+			weir_socket_reset_and_destroy(side->socket);
+		break;
+	case 7:
+		if (side->closed || roll(40) == 0) {
+			weir_socket_free(side->socket);
+			side->socket = NULL;
+		}
+		break;
+	case 8:
+		(void)weir_socket_unpipe(side->socket);
+		break;
+	case 9:
+		if (roll(4) == 0) /* an echo */
+			(void)weir_socket_pipe(
+			    side->socket, side->socket, NULL);
+		break;
+	default:
+		(void)weir_socket_write(
+		    side->socket, data, roll(2) ? roll(100) : roll(40000));
+		break;
+	}
+}
+
+START_TEST(whatever_owners_do_close_comes_once)
+{
+	int step, round;
+
+	with_version(versions[_i % 2]);
+	listen_tls(at_server);
+	dice = (unsigned)_i;
+	for (round = 0; round < 40; round++) {
+		connect_with(at_client, &to_org);
+		for (step = 0; step < 300; step++) {
+			do_something(roll(2) ? &client : &accepted);
+			(void)event_base_loop(weir_loop_base(loop),
+			    EVLOOP_ONCE | EVLOOP_NONBLOCK);
+			ck_assert_ptr_eq(
+			    strstr(client.told, "close close"), NULL);
+			ck_assert_ptr_eq(
+			    strstr(accepted.told, "close close"), NULL);
+		}
+		while (accepted.told[0] == '\0' && client.socket != NULL &&
+		       !client.closed)
+			run_a_little(loop);
+		forget_sides();
+		/* One that still waits to be accepted belongs to no round. */
+		for (step = 0; step < 5; step++)
+			(void)event_base_loop(weir_loop_base(loop),
+			    EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		forget_sides();
+	}
+}
+END_TEST
+
 /* ---- much ---- */
 
 START_TEST(much_in_both_directions_arrives)
@@ -1688,6 +1837,9 @@ tls_suite(void)
 	tcase_add_loop_test(
 	    tc, server_and_socket_may_be_freed_in_the_servers_handlers, 0, 2);
 	tcase_add_test(tc, a_socket_can_connect_again_with_or_without_tls);
+	tcase_add_test(tc, a_connection_that_is_refused_never_speaks_tls);
+	tcase_add_test(tc, writes_tell_when_they_are_out);
+	tcase_add_loop_test(tc, whatever_owners_do_close_comes_once, 0, 8);
 	tcase_add_loop_test(tc, much_in_both_directions_arrives, 0, 2);
 	tcase_add_test(tc, many_small_writes_arrive_in_order);
 	suite_add_tcase(suite, tc);

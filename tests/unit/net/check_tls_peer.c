@@ -491,6 +491,48 @@ START_TEST(a_server_that_resets_is_a_reset)
 }
 END_TEST
 
+static int
+choose_another(SSL *ssl, const unsigned char **ret, unsigned char *length,
+    const unsigned char *offered, unsigned size, void *user)
+{
+	(void)ssl;
+	(void)offered;
+	(void)size;
+	(void)user;
+	*ret = (const unsigned char *)"evil";
+	*length = 4;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static int
+shakes_hands(SSL *ssl, int fd)
+{
+	(void)fd;
+	return SSL_do_handshake(ssl) == 1 ? 0 : 1;
+}
+
+START_TEST(a_protocol_that_was_not_offered_is_refused)
+{
+	unsigned short to;
+	int listener = make_listener(&to), peer;
+
+	SSL_CTX_set_alpn_select_cb(ssl_server, choose_another, NULL);
+	peer = peer_accept(listener, ssl_server, shakes_hands);
+	connect_to(to);
+	ck_assert_int_eq(
+	    weir_socket_set_secure(side.socket, at_client,
+		&(struct weir_secure_options){
+		    .server_name = "example.org", .alpn = "h2,evi"}),
+	    0);
+	ck_assert(run_until(loop, is_closed, &side));
+	(void)peer_wait(peer);
+	ck_assert(!side.secure);
+	ck_assert_int_eq(side.error, WEIR_E_TLS_HANDSHAKE);
+	ck_assert_ptr_nonnull(weir_socket_tls_error(side.socket));
+	(void)close(listener);
+}
+END_TEST
+
 START_TEST(new_keys_are_taken_in_between)
 {
 	int peer = peer_connect(port, ssl_client, updates_keys);
@@ -984,6 +1026,7 @@ tls_peer_suite(void)
 	tcase_add_loop_test(
 	    peers, a_client_that_leaves_without_a_word_is_told_apart, 0, 2);
 	tcase_add_loop_test(peers, a_server_that_resets_is_a_reset, 0, 2);
+	tcase_add_test(peers, a_protocol_that_was_not_offered_is_refused);
 	tcase_add_test(peers, new_keys_are_taken_in_between);
 	tcase_add_test(peers, nobody_renegotiates);
 	suite_add_tcase(suite, peers);
