@@ -504,7 +504,7 @@ weir_tls_context_new(struct weir_tls_context **ret,
 bool
 weir_tls_context_is_server(const struct weir_tls_context *c)
 {
-	return c->server;
+	return c != NULL && c->server;
 }
 
 struct weir_tls_context *

@@ -96,7 +96,7 @@ weir__tls_judge(struct weir__tls *t, bool handshake)
 const char *
 weir_socket_tls_error(const struct weir_socket *s)
 {
-	return s->tls != NULL ? s->tls->error : NULL;
+	return s != NULL && s->tls != NULL ? s->tls->error : NULL;
 }
 
 /* ---- the handshake's result ---- */
@@ -149,20 +149,23 @@ weir__tls_note_peer(struct weir__tls *t)
 bool
 weir_socket_is_tls(const struct weir_socket *s)
 {
-	return s->tls != NULL;
+	return s != NULL && s->tls != NULL;
 }
 
 bool
 weir_socket_is_secure(const struct weir_socket *s)
 {
-	return s->tls != NULL && s->tls->ready && s->tls->ssl != NULL;
+	return s != NULL && s->tls != NULL && s->tls->ready &&
+	       s->tls->ssl != NULL;
 }
 
 int
 weir_socket_tls_info(const struct weir_socket *s, struct weir_tls_info *ret)
 {
-	const struct weir__tls *t = s->tls;
+	const struct weir__tls *t = s != NULL ? s->tls : NULL;
 
+	if (ret == NULL)
+		return -EINVAL;
 	*ret = (struct weir_tls_info){0};
 	if (t == NULL || !t->ready)
 		return WEIR_E_NOT_SECURE;
@@ -177,7 +180,7 @@ weir_socket_tls_info(const struct weir_socket *s, struct weir_tls_info *ret)
 int
 weir_socket_verify_peer(const struct weir_socket *s, const char **text)
 {
-	const struct weir__tls *t = s->tls;
+	const struct weir__tls *t = s != NULL ? s->tls : NULL;
 	int err = 0;
 
 	if (t == NULL || (!t->ready && t->verify_result == X509_V_OK))
@@ -382,6 +385,8 @@ weir_socket_peer_certificate(
 {
 	X509 *x;
 
+	if (ret == NULL)
+		return -EINVAL;
 	*ret = NULL;
 	if (!weir_socket_is_secure(s))
 		return WEIR_E_NOT_SECURE;
@@ -402,12 +407,15 @@ weir_socket_tls_session(
     const struct weir_socket *s, struct weir_tls_session **ret)
 {
 	struct weir_tls_session *session;
-	const struct weir__tls *t = s->tls;
+	const struct weir__tls *t;
 	SSL_SESSION *now;
 
+	if (ret == NULL)
+		return -EINVAL;
 	*ret = NULL;
 	if (!weir_socket_is_secure(s))
 		return WEIR_E_NOT_SECURE;
+	t = s->tls;
 	now = SSL_get0_session(t->ssl);
 	if (t->context->server || now == NULL ||
 	    SSL_SESSION_is_resumable(now) != 1)

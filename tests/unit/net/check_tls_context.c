@@ -288,6 +288,32 @@ START_TEST(settings_that_are_none_are_told)
 }
 END_TEST
 
+START_TEST(nothing_at_all_is_answered)
+{
+	struct weir_tls_info info;
+	struct weir_tls_certificate *certificate;
+	struct weir_tls_session *session;
+	const char *text;
+
+	ck_assert(!weir_tls_context_is_server(NULL));
+	ck_assert(!weir_socket_is_tls(NULL));
+	ck_assert(!weir_socket_is_secure(NULL));
+	ck_assert_ptr_null(weir_socket_tls_error(NULL));
+	ck_assert_int_eq(weir_socket_tls_info(NULL, &info), WEIR_E_NOT_SECURE);
+	ck_assert_int_eq(weir_socket_tls_info(NULL, NULL), -EINVAL);
+	ck_assert_int_eq(
+	    weir_socket_verify_peer(NULL, &text), WEIR_E_NOT_SECURE);
+	ck_assert_int_eq(weir_socket_peer_certificate(NULL, &certificate),
+	    WEIR_E_NOT_SECURE);
+	ck_assert_int_eq(weir_socket_peer_certificate(NULL, NULL), -EINVAL);
+	ck_assert_int_eq(
+	    weir_socket_tls_session(NULL, &session), WEIR_E_NOT_SECURE);
+	ck_assert_int_eq(weir_socket_tls_session(NULL, NULL), -EINVAL);
+	ck_assert_int_eq(weir_socket_set_secure(NULL, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(weir_server_set_tls(NULL, NULL, NULL), -EINVAL);
+}
+END_TEST
+
 START_TEST(the_library_tells_openssls_version)
 {
 	ck_assert_int_eq(strncmp(weir_version_of("OpenSSL"), "3.", 2), 0);
@@ -315,6 +341,7 @@ tls_context_suite(void)
 	tcase_add_test(tc, cas_that_are_none_are_named);
 	tcase_add_test(tc, verifying_clients_needs_cas);
 	tcase_add_test(tc, settings_that_are_none_are_told);
+	tcase_add_test(tc, nothing_at_all_is_answered);
 	tcase_add_test(tc, the_library_tells_openssls_version);
 	suite_add_tcase(suite, tc);
 	return suite;
