@@ -534,6 +534,15 @@ START_TEST(a_burst_of_clients_is_accepted_whole)
 }
 END_TEST
 
+/* Valgrind keeps the limit itself: it accepts the client, and closes it. */
+static bool
+limits_are_the_kernels(void)
+{
+	const char *loaded = getenv("LD_PRELOAD");
+
+	return loaded == NULL || strstr(loaded, "vgpreload") == NULL;
+}
+
 /* 0: a connection ends; 1: a descriptor that is none of ours. */
 START_TEST(without_descriptors_it_rests_and_goes_on_when_there_is_one)
 {
@@ -541,6 +550,10 @@ START_TEST(without_descriptors_it_rests_and_goes_on_when_there_is_one)
 	struct rlimit was, none;
 	int a = connected_fd(&at), b, spare, filler[64], fillers = 0;
 
+	if (!limits_are_the_kernels()) {
+		ck_assert_int_eq(close(a), 0);
+		return;
+	}
 	until(house.count == 1);
 	b = connected_fd(&at);
 	spare = dup(b);
