@@ -1,8 +1,8 @@
 # Small programs on libweir: public headers and the library alone. They are
 # built with everything else and not installed; the manual shows them.
 noinst_PROGRAMS += $(EXAMPLES)
-EXAMPLES = %D%/client %D%/echo %D%/proxy %D%/resolve %D%/tls_echo \
-    %D%/workers
+EXAMPLES = %D%/client %D%/echo %D%/handover %D%/proxy %D%/resolve \
+    %D%/tls_echo %D%/workers
 
 %C%_client_SOURCES = %D%/client.c
 %C%_client_CFLAGS = $(PROGRAM_CFLAGS)
@@ -13,6 +13,11 @@ EXAMPLES = %D%/client %D%/echo %D%/proxy %D%/resolve %D%/tls_echo \
 %C%_echo_CFLAGS = $(PROGRAM_CFLAGS)
 %C%_echo_LDFLAGS = $(PROGRAM_LDFLAGS)
 %C%_echo_LDADD = libweir.la
+
+%C%_handover_SOURCES = %D%/handover.c
+%C%_handover_CFLAGS = $(PROGRAM_CFLAGS)
+%C%_handover_LDFLAGS = $(PROGRAM_LDFLAGS)
+%C%_handover_LDADD = libweir.la
 
 %C%_proxy_SOURCES = %D%/proxy.c
 %C%_proxy_CFLAGS = $(PROGRAM_CFLAGS)

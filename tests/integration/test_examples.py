@@ -1,6 +1,7 @@
 """The programs of examples/, which the manual shows: each is started, spoken
 to with what its users have at hand, and ends as it says."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -145,7 +146,8 @@ def test_echo_says_why_it_cannot_listen(example):
     ("echo", ["127.0.0.1:8000-8009"]), ("client", ["127.0.0.1:1-2", "x"]),
     ("client", ["fd:3", "x"]), ("client", ["nonsense", "x"]),
     ("proxy", ["127.0.0.1:0", "example.org:80"]), ("proxy", ["x", "y"]),
-    ("tls_echo", ["nonsense", "c", "k"]), ("workers", ["127.0.0.1:70000"]),
+    ("tls_echo", ["nonsense", "c", "k"]), ("handover", ["localhost:0"]),
+    ("workers", ["127.0.0.1:70000"]),
 ])
 def test_what_is_no_address_is_refused(example, name, args):
     e = example(name, *args)
@@ -156,8 +158,8 @@ def test_what_is_no_address_is_refused(example, name, args):
                for a in args)
 
 
-@pytest.mark.parametrize("name", ["client", "proxy", "resolve", "tls_echo",
-                                  "workers"])
+@pytest.mark.parametrize("name", ["client", "handover", "proxy", "resolve",
+                                  "tls_echo", "workers"])
 def test_without_arguments_the_usage_is_shown(example, name):
     e = example(name)
     e.finish(2)
@@ -320,3 +322,48 @@ def test_workers_that_cannot_listen_say_so_once(example):
     again = example("workers", e.address())
     again.finish(1)
     assert again.err.lines == ["cannot listen: Address already in use"]
+
+
+# ---- handover ----
+
+@pytest.mark.parametrize("at", ["127.0.0.1:0", "handover.sock"])
+def test_a_connection_is_handed_to_the_child(example, folder, at):
+    e = example("handover", folder / at if at == "handover.sock" else at)
+    pids = set()
+    clients = []
+    for _ in range(3):
+        c = e.connect()
+        clients.append(c)
+        # It is there before anybody serves it, and none of it is lost.
+        c.sendall(b"early ")
+        f = c.makefile("rb")
+        pids.add(int(f.readline().split()[2]))
+        c.sendall(b"late\n")
+        assert f.readline() == b"early late\n"
+        c.shutdown(socket.SHUT_WR)
+        assert f.read() == b""
+    assert len(pids) == 1
+    assert e.process.pid not in pids
+
+
+def test_the_child_serves_on_when_its_parent_has_gone(example):
+    e = example("handover", "127.0.0.1:0")
+    c = e.connect()
+    assert c.makefile("rb").readline().startswith(b"served by ")
+    e.process.terminate()
+    e.process.wait(DEADLINE)
+    data = pattern(1000)
+    c.sendall(data)
+    assert read_exactly(c, len(data)) == data
+    c.shutdown(socket.SHUT_WR)
+    assert read_all(c) == b""
+
+
+def test_the_parent_ends_when_its_child_has_gone(example):
+    e = example("handover", "127.0.0.1:0")
+    c = e.connect()
+    child = int(c.makefile("rb").readline().split()[2])
+    os.kill(child, signal.SIGKILL)
+    e.finish(1)
+    assert e.err.lines == ["the child has ended"]
+    assert ended(c)

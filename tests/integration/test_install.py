@@ -209,3 +209,37 @@ def test_check_exports_finds_what_is_missing(tmp_path):
     assert r.returncode == 1
     assert "weir_resolve_cancel is exported" in r.stdout
     assert "weir_gone is declared" in r.stdout
+
+
+@pytest.mark.parametrize("file,old,new,told", [
+    ("include/weir/loop.h", "uint64_t ms);", "uint32_t ms);",
+     "weir_timer_start(struct weir_timer*timer,uint32_t ms)"),
+    ("include/weir/server.h", "bool freebind;", "bool unheard_of;",
+     "not in the manual: unheard_of"),
+    ("include/weir/socket.h", "WEIR_HEX,", "WEIR_HEXES,",
+     "no such constant: WEIR_HEX"),
+    ("include/weir/error.h", "already piped", "piped already",
+     "weir_e_already_piped already piped"),
+    ("man/weir_pipe.3", ".Fn weir_socket_held", ".Fn weir_socket_hold",
+     "no such function: weir_socket_hold"),
+    ("man/weir_resolve.3", ".Nm weir_query_answer ,\n", "",
+     "weir_resolve.3: NAME: missing or other in the manual"),
+    ("examples/echo.c", "hello", "hallo", "libweir.3: not the code"),
+    ("tests/traces/pipe-twice.scenario", "differs: a source", "differs: one",
+     "difference: missing or other in the manual: one has one destination"),
+])
+def test_check_manual_finds_what_section_3_does_not_say(tmp_path, file, old,
+                                                        new, told):
+    for name in ("etc", "examples", "include", "man", "src", "tests/traces",
+                 "tools"):
+        shutil.copytree(TOP / name, tmp_path / name)
+    env = {**os.environ, "WEIR_TOP_SRCDIR": str(tmp_path),
+           "WEIR_TOP_BUILDDIR": str(BUILD)}
+    target = tmp_path / file
+    text = target.read_text()
+    assert old in text
+    target.write_text(text.replace(old, new))
+    r = subprocess.run([tmp_path / "tools" / "check-manual"], env=env,
+                       capture_output=True, text=True, timeout=60 * SCALE)
+    assert r.returncode == 1, r.stderr
+    assert told in r.stdout
