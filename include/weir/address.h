@@ -66,8 +66,9 @@ int weir_endpoint_parse(
     struct weir_endpoint *ret, const char *text, const char **problem);
 
 /*
- * The canonical text of an endpoint, which weir_endpoint_parse() reads back.
- * Returns text. size should be WEIR_ADDRESS_TEXT + WEIR_HOST_TEXT. Since 0.1.
+ * The canonical text of an endpoint, which weir_endpoint_parse() reads back;
+ * "-" for NULL. Returns text. size should be WEIR_ADDRESS_TEXT +
+ * WEIR_HOST_TEXT. Since 0.1.
  */
 char *weir_endpoint_text(
     const struct weir_endpoint *endpoint, char *text, size_t size);
@@ -89,7 +90,8 @@ int weir_address_set_ip(
 
 /*
  * An address of a unix socket; with abstract, name is the part after the '@'.
- * Returns 0, or -ENAMETOOLONG where it does not fit sun_path. Since 0.1.
+ * Returns 0, -EINVAL, or -ENAMETOOLONG where it does not fit sun_path.
+ * Since 0.1.
  */
 int weir_address_set_unix(
     struct weir_address *ret, const char *name, bool abstract);
@@ -97,7 +99,7 @@ int weir_address_set_unix(
 /*
  * "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name", "unix:" for an
  * unnamed one, "-" for none. An IPv4-mapped IPv6 address is shown as the IPv4
- * one that it stands for. Returns text; it always fits WEIR_ADDRESS_TEXT.
+ * one that it stands for. NULL is none. Returns text; it always fits WEIR_ADDRESS_TEXT.
  * Since 0.1.
  */
 char *weir_address_text(
@@ -114,7 +116,8 @@ uint16_t weir_address_port(const struct weir_address *address);
 /* 4, 6, or 0 for a unix socket or none; IPv4-mapped is 6. Since 0.1. */
 int weir_address_family(const struct weir_address *address);
 
-/* Whether two addresses are the same, port or path included. Since 0.1. */
+/* Whether two addresses are the same, port or path included; NULL is none.
+ * Since 0.1. */
 bool weir_address_equal(
     const struct weir_address *a, const struct weir_address *b);
 

@@ -124,6 +124,8 @@ weir_address_set_ip(struct weir_address *ret, const char *host, uint16_t port)
 	struct weir_address address;
 	const char *zone;
 
+	if (ret == NULL || host == NULL)
+		return -EINVAL;
 	memset(&address, 0, sizeof(address));
 	if (inet_pton(AF_INET, host, &address.u.in.sin_addr) == 1) {
 		address.length = sizeof(address.u.in);
@@ -147,8 +149,11 @@ int
 weir_address_set_unix(struct weir_address *ret, const char *name, bool abstract)
 {
 	struct weir_address address;
-	size_t length = strlen(name);
+	size_t length;
 
+	if (ret == NULL || name == NULL)
+		return -EINVAL;
+	length = strlen(name);
 	/* A path keeps room for its end; an abstract name starts with a NUL
 	 * and has no end but the length. */
 	if (length > sizeof(address.u.un.sun_path) - 1)
@@ -223,15 +228,24 @@ ip6_text(const struct sockaddr_in6 *in6, char *text, size_t size)
 		(void)snprintf(text, size, "%s%%%u", ip, in6->sin6_scope_id);
 }
 
+/* The AF_ of an address that is one, else AF_UNSPEC. */
+static int
+shown_family(const struct weir_address *address)
+{
+	if (address == NULL || address->length == 0)
+		return AF_UNSPEC;
+	return address->u.sa.sa_family;
+}
+
 char *
 weir_address_host(const struct weir_address *address, char *text, size_t size)
 {
 	struct in_addr ip;
 	char plain[INET_ADDRSTRLEN];
 
-	if (size == 0)
+	if (text == NULL || size == 0)
 		return text;
-	switch (address->length == 0 ? AF_UNSPEC : address->u.sa.sa_family) {
+	switch (shown_family(address)) {
 	case AF_INET:
 	case AF_INET6:
 		if (as_ip4(address, &ip))
@@ -256,8 +270,10 @@ weir_address_text(const struct weir_address *address, char *text, size_t size)
 	char host[WEIR_ADDRESS_TEXT - sizeof("unix:[]:65535")];
 	unsigned port = weir_address_port(address);
 
+	if (text == NULL || size == 0)
+		return text;
 	(void)weir_address_host(address, host, sizeof(host));
-	switch (address->length == 0 ? AF_UNSPEC : address->u.sa.sa_family) {
+	switch (shown_family(address)) {
 	case AF_INET:
 	case AF_INET6:
 		if (strchr(host, ':') != NULL)
@@ -291,9 +307,7 @@ weir_address_port(const struct weir_address *address)
 int
 weir_address_family(const struct weir_address *address)
 {
-	if (address->length == 0)
-		return 0;
-	switch (address->u.sa.sa_family) {
+	switch (shown_family(address)) {
 	case AF_INET:
 		return 4;
 	case AF_INET6:
@@ -316,8 +330,10 @@ weir_address_equal(const struct weir_address *a, const struct weir_address *b)
 {
 	size_t length;
 
-	if (a->length == 0 || b->length == 0)
-		return a->length == b->length;
+	if (a == NULL || a->length == 0)
+		return b == NULL || b->length == 0;
+	if (b == NULL || b->length == 0)
+		return false;
 	if (a->u.sa.sa_family != b->u.sa.sa_family)
 		return false;
 	switch (a->u.sa.sa_family) {
@@ -331,7 +347,7 @@ weir_address_equal(const struct weir_address *a, const struct weir_address *b)
 		return length == unix_length(b) &&
 		       memcmp(a->u.un.sun_path, b->u.un.sun_path, length) == 0;
 	default:
-		return a->length == b->length &&
+		return a->length == b->length && a->length <= sizeof(a->u) &&
 		       memcmp(&a->u, &b->u, a->length) == 0;
 	}
 }
@@ -584,7 +600,8 @@ weir_endpoint_parse(
 
 	memset(&endpoint, 0, sizeof(endpoint));
 	endpoint.fd = -1;
-	found = parse(&endpoint, text);
+	found = ret != NULL && text != NULL ? parse(&endpoint, text)
+					    : "there is no address";
 	if (found != NULL) {
 		if (problem != NULL)
 			*problem = found;
@@ -612,6 +629,11 @@ char *
 weir_endpoint_text(
     const struct weir_endpoint *endpoint, char *text, size_t size)
 {
+	if (text == NULL || size == 0)
+		return text;
+	(void)snprintf(text, size, "-"); /* for none */
+	if (endpoint == NULL)
+		return text;
 	switch (endpoint->kind) {
 	case WEIR_ENDPOINT_TCP:
 		tcp_text(endpoint, text, size);
@@ -634,6 +656,8 @@ int
 weir_endpoint_address(
     const struct weir_endpoint *endpoint, struct weir_address *ret)
 {
+	if (endpoint == NULL)
+		return -EINVAL;
 	switch (endpoint->kind) {
 	case WEIR_ENDPOINT_TCP:
 		return weir_address_set_ip(

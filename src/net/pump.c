@@ -658,13 +658,12 @@ waits_for_end(const struct weir_socket *s)
 bool
 weir_socket_peer_closed(const struct weir_socket *s)
 {
-	struct pollfd p = {.fd = s->fd};
+	struct pollfd p = {.fd = s != NULL ? s->fd : -1};
 	int domain;
 	socklen_t length = sizeof(domain);
 
-	return s->fd != -1 && s->is_socket &&
-	       getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) ==
-		   0 &&
+	return p.fd != -1 && s->is_socket &&
+	       getsockopt(p.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
 	       domain == AF_UNIX && poll(&p, 1, 0) == 1 &&
 	       (p.revents & POLLHUP) != 0;
 }

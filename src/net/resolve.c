@@ -691,7 +691,7 @@ weir_resolve(struct weir_lookup **ret, struct weir_loop *loop, const char *host,
 	struct weir__resolver *resolver;
 	struct weir_lookup *lookup;
 
-	if (host == NULL || done == NULL ||
+	if (loop == NULL || host == NULL || done == NULL ||
 	    (family != 0 && family != 4 && family != 6))
 		return -EINVAL;
 	if (*host == '\0')
@@ -824,10 +824,13 @@ parse_servers(struct ares_addr_port_node **ret, const char *text)
 int
 weir_loop_set_name_servers(struct weir_loop *loop, const char *servers)
 {
-	struct weir__resolver *resolver = resolver_of(loop);
+	struct weir__resolver *resolver;
 	struct ares_addr_port_node *parsed = NULL;
 	int err = 0;
 
+	if (loop == NULL)
+		return -EINVAL;
+	resolver = resolver_of(loop);
 	if (resolver == NULL)
 		return -ENOMEM;
 	if (servers != NULL)

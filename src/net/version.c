@@ -12,6 +12,8 @@
 const char *
 weir_version_of(const char *library)
 {
+	if (library == NULL)
+		return NULL;
 	if (strcmp(library, "libevent") == 0)
 		return event_get_version();
 	if (strcmp(library, "c-ares") == 0)
