@@ -341,7 +341,7 @@ send_packet(struct weir_channel *c, const struct header *header,
 	if (count > 0) {
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		m = CMSG_FIRSTHDR(&message);
+		m = &control.align; /* CMSG_FIRSTHDR() might be NULL to gcc */
 		m->cmsg_level = SOL_SOCKET;
 		m->cmsg_type = SCM_RIGHTS;
 		m->cmsg_len = CMSG_LEN(count * sizeof(int));

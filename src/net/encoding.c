@@ -94,7 +94,8 @@ utf8_complete(struct weir__decoder *d, const unsigned char **data,
 	int looked;
 	size_t n;
 
-	while (d->length > 0 && *data < end) {
+	/* tail is never full here: four bytes are whole, or wrong. */
+	while (d->length > 0 && d->length < sizeof(d->tail) && *data < end) {
 		d->tail[d->length++] = **data;
 		looked = utf8_look(d->tail, d->length);
 		if (looked < 0) { /* the new byte does not belong to it */

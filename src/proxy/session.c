@@ -792,7 +792,7 @@ start_pipe(struct session *session)
 			update_timer(session);
 			break;
 		}
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case CONFIG_TARGET_FILE:
 	case CONFIG_TARGET_FIFO:
 	case CONFIG_TARGET_STDOUT:
