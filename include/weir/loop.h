@@ -29,7 +29,8 @@ int weir_loop_new(struct weir_loop **ret, struct event_base *base);
 void weir_loop_free(struct weir_loop *loop);
 
 /*
- * Call handlers until no referenced object is open, or weir_loop_stop().
+ * Call handlers until no referenced object is open, or weir_loop_stop(). A
+ * close that is due holds the loop until on_close has told it.
  * Returns 0, or 1 when it was stopped. Who runs the event_base by other means
  * gets all handlers too, but ref and unref have no say there. Since 0.1.
  */

@@ -14,7 +14,8 @@ struct weir_loop;
 struct weir_resolver;
 struct weir_socket;
 
-/* weir_socket_write(): some of it waits in user memory; on_drain will come. */
+/* weir_socket_write(): some of it waits in user memory; on_drain will come,
+ * unless the socket is ended or destroyed before. */
 #define WEIR_WAIT 1
 
 /*
@@ -57,7 +58,10 @@ struct weir_socket_handlers {
 	/* Idle for as long as weir_socket_set_timeout() says. */
 	void (*on_timeout)(struct weir_socket *socket, void *user);
 
-	/* All that weir_socket_write() queued has been given to the kernel. */
+	/* All that weir_socket_write() queued has been given to the kernel,
+	 * after a WEIR_WAIT. Not once an end has been asked for, by this side
+	 * or by the peer's without allow_half_open: nothing more can be
+	 * written then. */
 	void (*on_drain)(struct weir_socket *socket, void *user);
 
 	/* A file that is written to has no room (err, such as -ENOSPC): what
