@@ -1,11 +1,13 @@
 /*
- * What is asked of a server and answered later, from its task: how many
- * connections it has in all processes, and a close with a callback.
+ * What is asked of a server. Answered at once: where and whether it listens,
+ * its own connections. Answered later, from its task: how many connections it
+ * has in all processes, and a close with a callback.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/error.h>
 
@@ -117,4 +119,54 @@ weir_server_close_cb(struct weir_server *server,
 	ask->on_closed = fn;
 	ask->err = weir_server_close(server);
 	return 0;
+}
+
+/* ---- answered at once ---- */
+
+bool
+weir_server_listening(const struct weir_server *server)
+{
+	if (server == NULL)
+		return false;
+	return server->listening;
+}
+
+int
+weir_server_address(const struct weir_server *server, struct weir_address *ret)
+{
+	if (server == NULL || ret == NULL)
+		return -EINVAL;
+	memset(ret, 0, sizeof(*ret));
+	if (!server->listening)
+		return WEIR_E_SERVER_NOT_RUNNING;
+	ret->length = sizeof(ret->u);
+	if (getsockname(server->fd, &ret->u.sa, &ret->length) == -1) {
+		ret->length = 0;
+		return -errno;
+	}
+	return 0;
+}
+
+int
+weir_server_fd(const struct weir_server *server)
+{
+	if (server == NULL)
+		return -1;
+	return server->fd;
+}
+
+size_t
+weir_server_connections(const struct weir_server *server)
+{
+	if (server == NULL)
+		return 0;
+	return server->connections;
+}
+
+void
+weir_server_set_max_connections(struct weir_server *server, long max)
+{
+	if (server == NULL)
+		return;
+	server->max_connections = max;
 }

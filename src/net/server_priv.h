@@ -15,7 +15,7 @@
 #include "net/loop_priv.h"
 
 struct weir__ask;    /* of the count, or of the close; server_ask.c's */
-struct weir__naming; /* a host to listen on is looked up */
+struct weir__naming; /* a host to listen on is looked up; listen.c's */
 
 struct weir_server {
 	struct weir_loop *loop;
@@ -67,6 +67,17 @@ weir__server_drained(const struct weir_server *server)
 {
 	return server->connections == 0 && LIST_EMPTY(&server->handed);
 }
+
+/* Listen on a bound descriptor, which is the server's with 0; what a listen
+ * call ends with: it is open, and err, where there is one, will be told. */
+int weir__server_begin(struct weir_server *server, int fd,
+    const struct weir_listen_options *options);
+void weir__server_opened(struct weir_server *server, int err);
+void weir__server_fail(struct weir_server *server, int err);
+
+/* listen.c: do not look up any more; remove the socket file, if any. */
+void weir__listen_forget_name(struct weir_server *server);
+void weir__listen_remove_path(struct weir_server *server);
 
 /* Its task has to look at the asks. */
 void weir__server_look(struct weir_server *server);
