@@ -655,19 +655,6 @@ waits_for_end(const struct weir_socket *s)
 	       !s->explicit_pause && held(s) == 0;
 }
 
-bool
-weir_socket_peer_closed(const struct weir_socket *s)
-{
-	struct pollfd p = {.fd = s != NULL ? s->fd : -1};
-	int domain;
-	socklen_t length = sizeof(domain);
-
-	return p.fd != -1 && s->is_socket &&
-	       getsockopt(p.fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
-	       domain == AF_UNIX && poll(&p, 1, 0) == 1 &&
-	       (p.revents & POLLHUP) != 0;
-}
-
 static bool
 flow_waits(const struct weir__flow *f)
 {

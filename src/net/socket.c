@@ -6,30 +6,25 @@
  * Any handler may free the socket. Code that calls handlers therefore pins
  * it; a freed socket has handlers that do nothing, and its memory goes with
  * the last pin.
+ *
+ * Writing is write.c's, the timeout idle.c's, and socket_ask.c has the
+ * questions.
  */
 #include "config.h"
 
 #include "net/socket_priv.h"
 
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <event2/bufferevent.h>
 
 #include <weir/error.h>
 
 #include "net/extra_priv.h"
 #include "net/server_priv.h"
-
-/* How often a file without room is tried again. */
-#define FULL_RETRY_MS 500
 
 static const struct weir_socket_handlers silent = {0};
 
@@ -73,25 +68,6 @@ free_buffer(struct evbuffer **buffer)
 	*buffer = NULL;
 }
 
-static void
-free_idle(struct weir_socket *s)
-{
-	if (s->idle == NULL)
-		return;
-	(void)event_del(&s->idle->event);
-	free(s->idle);
-	s->idle = NULL;
-}
-
-static void
-free_retry(struct weir_socket *s)
-{
-	if (s->retry != NULL)
-		event_free(s->retry);
-	s->retry = NULL;
-	s->told_full = false;
-}
-
 /* No more I/O: the descriptor and all that served it go. */
 static void
 shut(struct weir_socket *s)
@@ -105,8 +81,8 @@ shut(struct weir_socket *s)
 	free_buffer(&s->out);
 	if (s->tls != NULL)
 		weir__tls_shut(s);
-	free_idle(s);
-	free_retry(s);
+	weir__idle_free(s);
+	weir__write_free(s);
 	if (s->fd != -1) {
 		(void)close(s->fd);
 		s->fd = -1;
@@ -440,193 +416,6 @@ weir__socket_unwrap(struct weir_socket *s)
 	weir__socket_settle(s);
 }
 
-/* ---- writing ---- */
-
-static void
-on_retry(evutil_socket_t fd, short what, void *user)
-{
-	struct weir_socket *s = user;
-
-	(void)fd;
-	(void)what;
-	s->writable = true;
-	weir__socket_defer(s, WEIR__DUE_READ);
-}
-
-/* A file without room is a reader that does not read: wait for it. */
-static ssize_t
-wait_for_room(struct weir_socket *s, int err)
-{
-	static const struct timeval after = {.tv_usec = FULL_RETRY_MS * 1000};
-
-	if (s->retry == NULL)
-		s->retry = evtimer_new(weir_loop_base(s->loop), on_retry, s);
-	if (s->retry == NULL || event_add(s->retry, &after) == -1)
-		return err;
-	s->writable = false;
-	if (!s->told_full) {
-		s->told_full = true;
-		s->full = err;
-		weir__socket_defer(s, WEIR__DUE_FULL);
-	}
-	return 0;
-}
-
-/* What a write call said: bytes, 0 to wait, or an error. */
-static ssize_t
-written(struct weir_socket *s, ssize_t n, size_t wanted)
-{
-	if (n == -1 && !s->pollable && (errno == ENOSPC || errno == EDQUOT))
-		return wait_for_room(s, -errno);
-	if (n == -1 && errno != EAGAIN)
-		return -errno;
-	if (n == -1)
-		n = 0;
-	if ((size_t)n < wanted && s->pollable)
-		s->writable = false;
-	if (n > 0) {
-		s->told_full = false;
-		weir__socket_touch(s);
-	}
-	return n;
-}
-
-ssize_t
-weir__socket_send(struct weir_socket *s, const void *data, size_t length)
-{
-	ssize_t n;
-
-	if (s->tls != NULL)
-		return weir__tls_send(s, data, length);
-	do {
-		n = s->is_socket
-			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
-			: write(s->fd, data, length);
-	} while (n == -1 && errno == EINTR);
-	return written(s, n, length);
-}
-
-ssize_t
-weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
-{
-	struct evbuffer_iovec part[16];
-	struct msghdr message = {.msg_iov = (struct iovec *)part};
-	size_t wanted = 0;
-	ssize_t n;
-	int i, parts;
-
-	if (s->tls != NULL)
-		return weir__tls_send_buffer(s, data);
-	parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
-	if (parts > 16)
-		parts = 16;
-	for (i = 0; i < parts; i++)
-		wanted += part[i].iov_len;
-	message.msg_iovlen = (size_t)parts;
-	do {
-		n = s->is_socket
-			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
-			: writev(s->fd, message.msg_iov, parts);
-	} while (n == -1 && errno == EINTR);
-	n = written(s, n, wanted);
-	if (n > 0)
-		(void)evbuffer_drain(data, (size_t)n);
-	return n;
-}
-
-size_t
-weir__socket_queued(const struct weir_socket *s)
-{
-	size_t n = s->out != NULL ? evbuffer_get_length(s->out) : 0;
-
-	if (s->bev != NULL)
-		n += evbuffer_get_length(bufferevent_get_output(s->bev));
-	if (s->tls != NULL)
-		n += weir__tls_unsent(s);
-	return n;
-}
-
-static int
-queue(struct weir_socket *s, const void *data, size_t length)
-{
-	if (s->bev != NULL)
-		return bufferevent_write(s->bev, data, length) == 0 ? 0
-								    : -ENOMEM;
-	if (s->out == NULL)
-		s->out = evbuffer_new();
-	if (s->out == NULL)
-		return -ENOMEM;
-	if (evbuffer_add(s->out, data, length) == -1) {
-		if (evbuffer_get_length(s->out) == 0)
-			free_buffer(&s->out);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Give the kernel what it takes at once, so that an answer need not wait for
- * another turn of the loop. Returns bytes or an error. */
-static ssize_t
-write_at_once(struct weir_socket *s, const void *data, size_t length)
-{
-	if (s->state != WEIR__OPEN || s->dying != 0 ||
-	    weir__socket_queued(s) > 0 || !s->writable)
-		return 0;
-	return weir__socket_send(s, data, length);
-}
-
-int
-weir_socket_write(struct weir_socket *s, const void *data, size_t length)
-{
-	ssize_t n;
-	int err;
-
-	if (s == NULL || (data == NULL && length > 0))
-		return -EINVAL;
-	if (s->doomed || s->state == WEIR__CLOSING || s->dying != 0)
-		return WEIR_E_SOCKET_CLOSED;
-	if (s->end_asked && s->state != WEIR__IDLE)
-		return WEIR_E_WRITE_AFTER_END;
-	n = write_at_once(s, data, length);
-	if (n < 0) {
-		weir__socket_fail(s, (int)n);
-		return WEIR_WAIT; /* on_error says the rest */
-	}
-	if ((size_t)n < length) {
-		err = queue(s, (const char *)data + n, length - (size_t)n);
-		if (err != 0 && n == 0)
-			return err;
-		if (err != 0) { /* half of it is out: the stream is broken */
-			weir__socket_fail(s, err);
-			return WEIR_WAIT;
-		}
-	}
-	s->bytes_written += length;
-	if (weir__socket_queued(s) == 0)
-		return 0;
-	weir__pump_update(s);
-	if (s->state == WEIR__OPEN && !s->pollable && s->writable)
-		weir__socket_defer(s, WEIR__DUE_READ); /* no event will */
-	if (s->extra != NULL && weir__socket_queued(s) < s->extra->high_water)
-		return 0;
-	s->need_drain = true;
-	return WEIR_WAIT;
-}
-
-void
-weir__socket_drained(struct weir_socket *s)
-{
-	if (s->tls != NULL && weir__tls_unsent(s) > 0)
-		return; /* out of our hands, not yet out */
-	if (s->need_drain) {
-		s->need_drain = false;
-		/* Who has asked for the end writes no more. */
-		if (!s->end_asked)
-			weir__tell(s, on_drain);
-	}
-	weir__socket_progress(s);
-}
-
 /* ---- ending ---- */
 
 void
@@ -789,176 +578,7 @@ weir_socket_paused(const struct weir_socket *s)
 	return !weir__socket_flowing(s);
 }
 
-/* ---- activity ---- */
-
-static void
-on_idle(evutil_socket_t fd, short what, void *user)
-{
-	struct weir__idle *idle = user;
-	struct weir_socket *s = idle->socket;
-	uint64_t silent_ms = weir_socket_idle_ms(s);
-	struct timeval rest;
-
-	(void)fd;
-	(void)what;
-	if (silent_ms >= idle->ms) {
-		idle->told = true;
-		weir__pin(s);
-		weir__tell(s, on_timeout);
-		weir__unpin(s);
-		return;
-	}
-	rest.tv_sec = (time_t)((idle->ms - silent_ms) / 1000);
-	rest.tv_usec = (suseconds_t)((idle->ms - silent_ms) % 1000 * 1000);
-	(void)event_add(&idle->event, &rest);
-}
-
-static int
-start_idle(struct weir__idle *idle)
-{
-	const struct timeval after = {
-	    .tv_sec = (time_t)(idle->ms / 1000),
-	    .tv_usec = (suseconds_t)(idle->ms % 1000 * 1000),
-	};
-
-	idle->told = false;
-	return event_add(&idle->event, &after) == -1 ? -ENOMEM : 0;
-}
-
-void
-weir__socket_touch(struct weir_socket *s)
-{
-	s->active_ms = weir_loop_now_ms(s->loop);
-	if (s->idle != NULL && s->idle->told)
-		(void)start_idle(s->idle);
-}
-
-uint64_t
-weir_socket_idle_ms(const struct weir_socket *s)
-{
-	uint64_t now;
-
-	if (s == NULL)
-		return 0;
-	now = weir_loop_now_ms(s->loop);
-	return now > s->active_ms ? now - s->active_ms : 0;
-}
-
-int
-weir_socket_set_timeout(struct weir_socket *s, uint64_t ms)
-{
-	if (s == NULL || s->doomed)
-		return -EINVAL;
-	if (ms == 0) {
-		free_idle(s);
-		return 0;
-	}
-	if (s->idle == NULL) {
-		s->idle = calloc(1, sizeof(*s->idle));
-		if (s->idle == NULL)
-			return -ENOMEM;
-		s->idle->socket = s;
-		(void)evtimer_assign(
-		    &s->idle->event, weir_loop_base(s->loop), on_idle, s->idle);
-	}
-	s->idle->ms = ms;
-	s->active_ms = weir_loop_now_ms(s->loop);
-	return start_idle(s->idle);
-}
-
-/* ---- questions ---- */
-
-uint64_t
-weir_socket_bytes_read(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return 0;
-	return s->bytes_read;
-}
-
-uint64_t
-weir_socket_bytes_written(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return 0;
-	return s->bytes_written;
-}
-
-uint64_t
-weir_socket_bytes_delivered(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return 0;
-	return s->bytes_written - s->bytes_dropped - weir__socket_queued(s);
-}
-
-size_t
-weir_socket_buffered(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return 0;
-	return weir__socket_queued(s);
-}
-
-size_t
-weir_socket_held(const struct weir_socket *s)
-{
-	size_t n = 0;
-
-	if (s == NULL)
-		return 0;
-	if (s->in != NULL)
-		n = evbuffer_get_length(s->in);
-	if (s->bev != NULL)
-		n += evbuffer_get_length(bufferevent_get_input(s->bev));
-	return n;
-}
-
-enum weir_ready_state
-weir_socket_ready_state(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return WEIR_CLOSED;
-	if (s->state == WEIR__CONNECTING)
-		return WEIR_OPENING;
-	if (s->state != WEIR__OPEN || (s->rd_ended && s->end_asked))
-		return WEIR_CLOSED;
-	if (s->rd_ended)
-		return WEIR_WRITE_ONLY;
-	return s->end_asked ? WEIR_READ_ONLY : WEIR_OPEN;
-}
-
-bool
-weir_socket_dormant(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return true;
-	return s->state == WEIR__IDLE;
-}
-
-bool
-weir_socket_read_ended(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return true;
-	return s->rd_ended;
-}
-
-bool
-weir_socket_write_ended(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return true;
-	return s->end_asked || s->dying != 0;
-}
-
-int
-weir_socket_fd(const struct weir_socket *s)
-{
-	if (s == NULL)
-		return -1;
-	return s->fd;
-}
+/* ---- holding the loop ---- */
 
 void
 weir_socket_ref(struct weir_socket *s)
@@ -976,63 +596,4 @@ weir_socket_unref(struct weir_socket *s)
 		return;
 	s->unref = true;
 	hold(s, s->state != WEIR__IDLE);
-}
-
-static int
-ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
-    struct weir_address *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (fd == -1)
-		return -ENOTCONN;
-	ret->length = sizeof(ret->u);
-	if (ask(fd, &ret->u.sa, &ret->length) == -1) {
-		ret->length = 0;
-		return -errno;
-	}
-	return 0;
-}
-
-int
-weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
-{
-	if (s == NULL || ret == NULL)
-		return -EINVAL;
-	return ask_address(getsockname, s->fd, ret);
-}
-
-int
-weir_socket_remote_address(
-    const struct weir_socket *s, struct weir_address *ret)
-{
-	if (s == NULL || ret == NULL)
-		return -EINVAL;
-	if (s->fd != -1 && s->remote.sin6_family != AF_UNSPEC) {
-		memset(ret, 0, sizeof(*ret));
-		ret->length = s->remote.sin6_family == AF_INET6
-				  ? sizeof(ret->u.in6)
-				  : sizeof(ret->u.in);
-		memcpy(&ret->u, &s->remote, ret->length);
-		return 0;
-	}
-	return ask_address(getpeername, s->fd, ret);
-}
-
-int
-weir_socket_peer_credentials(
-    const struct weir_socket *s, pid_t *pid, uid_t *uid, gid_t *gid)
-{
-	struct ucred who;
-	socklen_t length = sizeof(who);
-
-	if (s == NULL || pid == NULL || uid == NULL || gid == NULL)
-		return -EINVAL;
-	if (s->fd == -1)
-		return -ENOTCONN;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == -1)
-		return -errno;
-	*pid = who.pid;
-	*uid = who.uid;
-	*gid = who.gid;
-	return 0;
 }

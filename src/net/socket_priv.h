@@ -1,8 +1,8 @@
 /*
- * What the files of a socket share: socket.c (verbs and lifecycle),
- * connect.c (from a name to a connection), stream.c (the handlers' lane, a
- * bufferevent), pump.c (the lane of pipes, no buffer at all) and tls.c (beneath
- * the pump).
+ * What the files of a socket share: socket.c (verbs and lifecycle), write.c,
+ * idle.c (its timeout), socket_ask.c, connect.c (from a name to a connection),
+ * stream.c (the handlers' lane, a bufferevent), pump.c (the lane of pipes, no
+ * buffer at all) and tls.c (beneath the pump).
  */
 #ifndef NET_SOCKET_PRIV_H
 #define NET_SOCKET_PRIV_H
@@ -164,9 +164,6 @@ weir__note_written(struct weir_socket *s)
 		weir__socket_defer(s, WEIR__DUE_WRITTEN);
 }
 
-/* Bytes moved: for weir_socket_idle_ms() and the timeout. */
-void weir__socket_touch(struct weir_socket *s);
-
 /* A connected descriptor: open, and in the lane that fits. 0 or -errno, and
  * nothing was changed. */
 int weir__socket_opened(struct weir_socket *s, int fd);
@@ -177,12 +174,6 @@ void weir__socket_unwrap(struct weir_socket *s);
 /* A connect has begun: what an opening before left behind is forgotten. */
 void weir__socket_connecting(struct weir_socket *s);
 
-/* Bytes that wait to be written, in either lane. */
-size_t weir__socket_queued(const struct weir_socket *s);
-
-/* All that was queued is out: drain, FIN, close. Calls handlers. */
-void weir__socket_drained(struct weir_socket *s);
-
 /* The FIN, and the end of both sides; calls no handler. */
 void weir__socket_progress(struct weir_socket *s);
 
@@ -192,10 +183,26 @@ void weir__socket_saw_end(struct weir_socket *s);
 /* I/O failed. What a pipe can still read of it is passed on first. */
 void weir__socket_fail(struct weir_socket *s, int err);
 
+/* ---- write.c ---- */
+
+/* Bytes that wait to be written, in either lane. */
+size_t weir__socket_queued(const struct weir_socket *s);
+
+/* All that was queued is out: drain, FIN, close. Calls handlers. */
+void weir__socket_drained(struct weir_socket *s);
+
 /* Write without waiting; 0 where it would. Returns bytes or -errno. */
 ssize_t weir__socket_send(
     struct weir_socket *s, const void *data, size_t length);
 ssize_t weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data);
+
+void weir__write_free(struct weir_socket *s); /* what waits for room */
+
+/* ---- idle.c ---- */
+
+/* Bytes moved: for weir_socket_idle_ms() and the timeout. */
+void weir__socket_touch(struct weir_socket *s);
+void weir__idle_free(struct weir_socket *s);
 
 /* ---- tuning.c ---- */
 
@@ -238,8 +245,7 @@ int weir__pump_secure(struct weir_socket *s);
 
 void weir__tls_begin(struct weir_socket *s); /* the socket is open */
 void weir__tls_run(struct weir_socket *s);   /* from the loop; calls handlers */
-size_t weir__tls_read(
-    struct weir_socket *s, unsigned char *to, size_t wanted);
+size_t weir__tls_read(struct weir_socket *s, unsigned char *to, size_t wanted);
 /* As weir__socket_send() and weir__socket_send_buffer(). */
 ssize_t weir__tls_send(struct weir_socket *s, const void *data, size_t length);
 ssize_t weir__tls_send_buffer(struct weir_socket *s, struct evbuffer *data);

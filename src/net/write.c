@@ -1,0 +1,219 @@
+/*
+ * Writing to a socket, in either lane or beneath TLS. Promises that what the
+ * kernel takes is given to it at once, that the rest waits in order, and that
+ * a file without room is waited for. What comes after the last byte, a drain
+ * or an end, is begun here; the end itself is socket.c's.
+ */
+#include "config.h"
+
+#include "net/socket_priv.h"
+
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <event2/bufferevent.h>
+
+#include <weir/error.h>
+
+#include "net/extra_priv.h"
+
+/* How often a file without room is tried again. */
+#define FULL_RETRY_MS 500
+
+void
+weir__write_free(struct weir_socket *s)
+{
+	if (s->retry != NULL)
+		event_free(s->retry);
+	s->retry = NULL;
+	s->told_full = false;
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_socket *s = user;
+
+	(void)fd;
+	(void)what;
+	s->writable = true;
+	weir__socket_defer(s, WEIR__DUE_READ);
+}
+
+/* A file without room is a reader that does not read: wait for it. */
+static ssize_t
+wait_for_room(struct weir_socket *s, int err)
+{
+	static const struct timeval after = {.tv_usec = FULL_RETRY_MS * 1000};
+
+	if (s->retry == NULL)
+		s->retry = evtimer_new(weir_loop_base(s->loop), on_retry, s);
+	if (s->retry == NULL || event_add(s->retry, &after) == -1)
+		return err;
+	s->writable = false;
+	if (!s->told_full) {
+		s->told_full = true;
+		s->full = err;
+		weir__socket_defer(s, WEIR__DUE_FULL);
+	}
+	return 0;
+}
+
+/* What a write call said: bytes, 0 to wait, or an error. */
+static ssize_t
+written(struct weir_socket *s, ssize_t n, size_t wanted)
+{
+	if (n == -1 && !s->pollable && (errno == ENOSPC || errno == EDQUOT))
+		return wait_for_room(s, -errno);
+	if (n == -1 && errno != EAGAIN)
+		return -errno;
+	if (n == -1)
+		n = 0;
+	if ((size_t)n < wanted && s->pollable)
+		s->writable = false;
+	if (n > 0) {
+		s->told_full = false;
+		weir__socket_touch(s);
+	}
+	return n;
+}
+
+ssize_t
+weir__socket_send(struct weir_socket *s, const void *data, size_t length)
+{
+	ssize_t n;
+
+	if (s->tls != NULL)
+		return weir__tls_send(s, data, length);
+	do {
+		n = s->is_socket
+			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
+			: write(s->fd, data, length);
+	} while (n == -1 && errno == EINTR);
+	return written(s, n, length);
+}
+
+ssize_t
+weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
+{
+	struct evbuffer_iovec part[16];
+	struct msghdr message = {.msg_iov = (struct iovec *)part};
+	size_t wanted = 0;
+	ssize_t n;
+	int i, parts;
+
+	if (s->tls != NULL)
+		return weir__tls_send_buffer(s, data);
+	parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
+	if (parts > 16)
+		parts = 16;
+	for (i = 0; i < parts; i++)
+		wanted += part[i].iov_len;
+	message.msg_iovlen = (size_t)parts;
+	do {
+		n = s->is_socket
+			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)
+			: writev(s->fd, message.msg_iov, parts);
+	} while (n == -1 && errno == EINTR);
+	n = written(s, n, wanted);
+	if (n > 0)
+		(void)evbuffer_drain(data, (size_t)n);
+	return n;
+}
+
+size_t
+weir__socket_queued(const struct weir_socket *s)
+{
+	size_t n = s->out != NULL ? evbuffer_get_length(s->out) : 0;
+
+	if (s->bev != NULL)
+		n += evbuffer_get_length(bufferevent_get_output(s->bev));
+	if (s->tls != NULL)
+		n += weir__tls_unsent(s);
+	return n;
+}
+
+static int
+queue(struct weir_socket *s, const void *data, size_t length)
+{
+	if (s->bev != NULL)
+		return bufferevent_write(s->bev, data, length) == 0 ? 0
+								    : -ENOMEM;
+	if (s->out == NULL)
+		s->out = evbuffer_new();
+	if (s->out == NULL)
+		return -ENOMEM;
+	if (evbuffer_add(s->out, data, length) == -1) {
+		if (evbuffer_get_length(s->out) == 0) {
+			evbuffer_free(s->out);
+			s->out = NULL;
+		}
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Give the kernel what it takes at once, so that an answer need not wait for
+ * another turn of the loop. Returns bytes or an error. */
+static ssize_t
+write_at_once(struct weir_socket *s, const void *data, size_t length)
+{
+	if (s->state != WEIR__OPEN || s->dying != 0 ||
+	    weir__socket_queued(s) > 0 || !s->writable)
+		return 0;
+	return weir__socket_send(s, data, length);
+}
+
+int
+weir_socket_write(struct weir_socket *s, const void *data, size_t length)
+{
+	ssize_t n;
+	int err;
+
+	if (s == NULL || (data == NULL && length > 0))
+		return -EINVAL;
+	if (s->doomed || s->state == WEIR__CLOSING || s->dying != 0)
+		return WEIR_E_SOCKET_CLOSED;
+	if (s->end_asked && s->state != WEIR__IDLE)
+		return WEIR_E_WRITE_AFTER_END;
+	n = write_at_once(s, data, length);
+	if (n < 0) {
+		weir__socket_fail(s, (int)n);
+		return WEIR_WAIT; /* on_error says the rest */
+	}
+	if ((size_t)n < length) {
+		err = queue(s, (const char *)data + n, length - (size_t)n);
+		if (err != 0 && n == 0)
+			return err;
+		if (err != 0) { /* half of it is out: the stream is broken */
+			weir__socket_fail(s, err);
+			return WEIR_WAIT;
+		}
+	}
+	s->bytes_written += length;
+	if (weir__socket_queued(s) == 0)
+		return 0;
+	weir__pump_update(s);
+	if (s->state == WEIR__OPEN && !s->pollable && s->writable)
+		weir__socket_defer(s, WEIR__DUE_READ); /* no event will */
+	if (s->extra != NULL && weir__socket_queued(s) < s->extra->high_water)
+		return 0;
+	s->need_drain = true;
+	return WEIR_WAIT;
+}
+
+void
+weir__socket_drained(struct weir_socket *s)
+{
+	if (s->tls != NULL && weir__tls_unsent(s) > 0)
+		return; /* out of our hands, not yet out */
+	if (s->need_drain) {
+		s->need_drain = false;
+		/* Who has asked for the end writes no more. */
+		if (!s->end_asked)
+			weir__tell(s, on_drain);
+	}
+	weir__socket_progress(s);
+}
