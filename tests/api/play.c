@@ -222,10 +222,18 @@ on_close(struct weir_socket *socket, int err, void *user)
 	play_event(user, "close", err != 0 ? "with an error" : NULL);
 }
 
+static void
+on_secure(struct weir_socket *socket, void *user)
+{
+	(void)socket;
+	play_event(user, "secure", NULL);
+}
+
 #define SOCKET_HANDLERS                                                        \
 	.on_lookup = on_lookup, .on_connect = on_connect,                      \
 	.on_ready = on_ready, .on_end = on_end, .on_timeout = on_timeout,      \
-	.on_drain = on_drain, .on_error = on_error, .on_close = on_close
+	.on_drain = on_drain, .on_error = on_error, .on_close = on_close,      \
+	.on_secure = on_secure
 
 const struct weir_socket_handlers play_socket_handlers = {
     SOCKET_HANDLERS,
@@ -268,6 +276,37 @@ on_connection(
 	play_event(object, "connection", name);
 }
 
+static const char *
+name_of(const struct weir_socket *socket)
+{
+	size_t i;
+
+	for (i = 0; i < play.objects; i++)
+		if (play.object[i].socket == socket)
+			return play.object[i].name;
+	return "nobody";
+}
+
+static void
+on_secure_connection(
+    struct weir_server *server, struct weir_socket *socket, void *user)
+{
+	(void)server;
+	play_event(user, "secure", name_of(socket));
+}
+
+static void
+on_tls_client_error(
+    struct weir_server *server, struct weir_socket *socket, int err, void *user)
+{
+	char text[PLAY_NAME * 2];
+
+	(void)server;
+	(void)snprintf(
+	    text, sizeof(text), "%s %s", name_of(socket), trace_error(err));
+	play_event(user, "tls-client-error", text);
+}
+
 static void
 on_drop(struct weir_server *server, const struct weir_address *local,
     const struct weir_address *remote, void *user)
@@ -295,6 +334,8 @@ on_server_close(struct weir_server *server, void *user)
 const struct weir_server_handlers play_server_handlers = {
     .on_listening = on_listening,
     .on_connection = on_connection,
+    .on_secure_connection = on_secure_connection,
+    .on_tls_client_error = on_tls_client_error,
     .on_drop = on_drop,
     .on_error = on_server_error,
     .on_close = on_server_close,
@@ -399,6 +440,7 @@ free_all(void)
 		if (object->fd != -1)
 			(void)close(object->fd);
 	}
+	tls_free();
 	weir_timer_free(turn);
 	weir_loop_free(play.loop);
 }
@@ -434,9 +476,13 @@ bool
 play_script(struct script *script, const char *file, FILE *out)
 {
 	size_t before = open_descriptors(), after;
+	const char *slash = strrchr(file, '/');
 	struct weir_timer *watch;
 
 	play.script = script;
+	(void)snprintf(play.folder, sizeof(play.folder), "%.*s",
+	    slash != NULL ? (int)(slash - file) : 1,
+	    slash != NULL ? file : ".");
 	if (!set_out() ||
 	    weir_timer_new(&watch, play.loop, on_stuck, NULL) != 0) {
 		fprintf(stderr, "%s: no loop to play it on\n", file);

@@ -1,6 +1,7 @@
 #ifndef TESTS_API_PLAY_H
 #define TESTS_API_PLAY_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -75,7 +76,8 @@ extern struct play {
 	struct object object[PLAY_OBJECTS];
 	size_t objects;
 	char scratch[64];
-	unsigned calls; /* of libweir under way, from a step */
+	char folder[PATH_MAX]; /* the scenario's, and of its certificates */
+	unsigned calls;	       /* of libweir under way, from a step */
 } play;
 
 /* ---- play.c ---- */
@@ -101,6 +103,10 @@ extern const struct weir_socket_handlers play_mute_handlers;
 /* ---- verbs.c ---- */
 
 void verbs_perform(const struct step *step);
+
+/* ---- verbs_tls.c ---- */
+
+void tls_free(void); /* the contexts of the play */
 
 /* ---- trace.c ---- */
 

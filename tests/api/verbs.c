@@ -39,6 +39,8 @@ do_server(const struct step *step)
 	}
 	step_must(step, weir_server_new(&object->server, play.loop, &options,
 			    &play_server_handlers, object) == 0);
+	if (step_has(step, "tls"))
+		tls_server(step);
 }
 
 static void
@@ -254,6 +256,8 @@ verbs_perform(const struct step *step)
 
 	if (verb == NULL)
 		verb = find(verbs_socket, step->word[0]);
+	if (verb == NULL)
+		verb = find(verbs_tls, step->word[0]);
 	if (verb == NULL)
 		play_mistake(step, "no such verb");
 	if (step->words < 2 || (!verb->declares && step_object(step) == NULL))

@@ -94,6 +94,8 @@ do_connect(const struct step *step)
 		err =
 		    weir_socket_connect(step_socket(step), &address, &options);
 	step_answer(step, err);
+	if (err == 0 && step_has(step, "tls"))
+		tls_client(step);
 }
 
 /* Bytes that go on where those before them stopped. */

@@ -10,9 +10,14 @@ struct verb {
 	bool declares; /* its object need not be known */
 };
 
-/* Both end with a name of NULL. */
+/* All end with a name of NULL. */
 extern const struct verb verbs_server[]; /* verbs.c */
 extern const struct verb verbs_socket[]; /* verbs_socket.c */
+extern const struct verb verbs_tls[];	 /* verbs_tls.c */
+
+/* TLS as the step says, on its server or its socket. */
+void tls_server(const struct step *step);
+void tls_client(const struct step *step);
 
 /* The object of a step, and what is ours of it: there, or the play ends. */
 struct object *step_object(const struct step *step);

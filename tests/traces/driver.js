@@ -1,6 +1,6 @@
 /*
- * Plays a scenario on the net module of Node.js, the reference of libweir's
- * lifecycle, and prints the trace of its events. tests/api/ plays the same file
+ * Plays a scenario on the net and tls modules of Node.js, the reference of
+ * libweir's lifecycle, and prints the trace of its events. tests/api/ plays the same file
  * on libweir; README tells what the steps mean. Usage: driver.js FILE
  */
 'use strict';
@@ -10,6 +10,7 @@ const fs = require('fs');
 const net = require('net');
 const os = require('os');
 const path = require('path');
+const tls = require('tls');
 
 const STUCK_MS = 5000;
 const DATA_PERIOD = 251; /* a prime: shifted bytes are seen */
@@ -73,7 +74,31 @@ function recordData(object, data) {
   object.dataTotal += data.length;
 }
 
-function code(err) {
+/* libweir's names of what TLS came to; Node.js has those of OpenSSL's reasons,
+ * and ECONNRESET for an end during the handshake. */
+const TLS_CODES = [
+  [/^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_)/, 'WEIR_E_TLS_CERTIFICATE'],
+  [/^ERR_TLS_CERT_ALTNAME/, 'WEIR_E_TLS_CERTIFICATE'],
+  [/^ERR_TLS_HANDSHAKE_TIMEOUT$/, 'WEIR_E_TLS_TIMEOUT'],
+  [/^ERR_SSL_.*_ALERT_/, 'WEIR_E_TLS_ALERT'],
+];
+
+function tlsCode(err, duringHandshake) {
+  for (const [pattern, name] of TLS_CODES) {
+    if (pattern.test(err.code))
+      return name;
+  }
+  if (/^(ERR_SSL_|EPROTO$)/.test(err.code))
+    return duringHandshake ? 'WEIR_E_TLS_HANDSHAKE' : 'WEIR_E_TLS_PROTOCOL';
+  if (/before secure TLS connection|socket hang up/.test(err.message))
+    return 'WEIR_E_TLS_HANDSHAKE';
+  return undefined;
+}
+
+function code(err, object) {
+  const name = tlsCode(err, object !== undefined && !object.counts.secure);
+  if (name !== undefined)
+    return name;
   switch (err.code) {
   case 'ERR_STREAM_DESTROYED':
   case 'ERR_SOCKET_CLOSED':
@@ -86,6 +111,8 @@ function code(err) {
 }
 
 function happened(object, event, detail) {
+  if (object.freed)
+    return; /* an event that was under way goes on there */
   record(object, detail === undefined ? event : `${event} ${detail}`);
   count(object, event);
 }
@@ -108,7 +135,7 @@ function declare(name, kind, fields) {
   const object = Object.assign({
     name, kind, counts: {}, tail: null, dataTotal: 0, nextByte: -1,
     broken: false, written: 0, shown: new Set(), muted: false, freed: false,
-    address: null, handle: null,
+    address: null, handle: null, serverSide: false,
   }, objects.get(name), fields, { kind });
   objects.set(name, object);
   return object;
@@ -122,32 +149,68 @@ function get(name) {
 }
 
 function attach(object) {
-  const s = object.it;
-  s.on('lookup', (err, address) =>
-    happened(object, 'lookup', err ? code(err) : address));
-  s.on('connect', () => happened(object, 'connect'));
-  s.on('ready', () => happened(object, 'ready'));
-  s.on('end', () => happened(object, 'end'));
-  s.on('timeout', () => happened(object, 'timeout'));
-  s.on('drain', () => {
-    if (object.shown.has('drain'))
-      happened(object, 'drain');
-  });
-  s.on('error', (err) => happened(object, 'error', code(err)));
-  s.on('close', (hadError) =>
-    happened(object, 'close', hadError ? 'with an error' : undefined));
+  const handlers = {
+    lookup: (err, address) =>
+      happened(object, 'lookup', err ? code(err) : address),
+    connect: () => happened(object, 'connect'),
+    ready: () => happened(object, 'ready'),
+    [object.serverSide ? 'secure' : 'secureConnect']: () =>
+      happened(object, 'secure'),
+    end: () => happened(object, 'end'),
+    timeout: () => happened(object, 'timeout'),
+    drain: () => {
+      if (object.shown.has('drain'))
+        happened(object, 'drain');
+    },
+    error: (err) => happened(object, 'error', code(err, object)),
+    close: (hadError) =>
+      happened(object, 'close', hadError ? 'with an error' : undefined),
+  };
   if (!object.muted)
-    s.on('data', (data) => {
+    handlers.data = (data) => {
       recordData(object, data);
       count(object, 'data');
-    });
+    };
+  object.handlers = handlers;
+  for (const event of Object.keys(handlers))
+    object.it.on(event, handlers[event]);
+}
+
+/* TLS is another socket there, around the first; its events are the object's
+ * from then on. */
+function exchange(object, make) {
+  const plain = object.it;
+  for (const event of Object.keys(object.handlers))
+    plain.removeListener(event, object.handlers[event]);
+  object.it = make(plain);
+  attach(object);
+}
+
+/* The socket that a tls.Server makes around one it accepts is shown only once
+ * it is secure, or has failed: too late for what happens before. */
+const wrapped = new WeakMap();
+const init = tls.TLSSocket.prototype._init;
+tls.TLSSocket.prototype._init = function(socket, wrap) {
+  init.call(this, socket, wrap);
+  if (socket)
+    wrapped.set(socket, this);
+};
+
+function nameOf(socket) {
+  for (const object of objects.values()) {
+    if (object.it === socket)
+      return object.name;
+  }
+  return 'nobody';
 }
 
 function accepted(server, socket) {
   const name = server.names.shift();
   if (name === undefined)
     throw new Error(`${server.name} has no name for another connection`);
-  const object = declare(name, 'socket', { it: socket });
+  const object = declare(name, 'socket', {
+    it: wrapped.get(socket) || socket, serverSide: true,
+  });
   attach(object);
   happened(server, 'connection', name);
 }
@@ -159,6 +222,10 @@ function attachServer(object) {
     happened(object, 'listening');
   });
   s.on('connection', (socket) => accepted(object, socket));
+  s.on('secureConnection', (socket) =>
+    happened(object, 'secure', nameOf(socket)));
+  s.on('tlsClientError', (err, socket) => happened(object,
+    'tls-client-error', `${nameOf(socket)} ${code(err, { counts: {} })}`));
   s.on('drop', () => happened(object, 'drop'));
   s.on('error', (err) => happened(object, 'error', code(err)));
   s.on('close', () => happened(object, 'close'));
@@ -294,7 +361,44 @@ function connect(object, args) {
   /* A timeout option counts when the socket is made, which was before. */
   if (where.timeout !== undefined)
     object.it.setTimeout(where.timeout);
-  object.it.connect(where);
+  if (given.tls !== undefined)
+    exchange(object, () => (
+      tls.connect({ ...object.options, ...secureClient(given), ...where })));
+  else
+    object.it.connect(where);
+}
+
+/* ---- TLS ---- */
+
+function pem(name) {
+  return fs.readFileSync(path.join(__dirname, `${name}.pem`));
+}
+
+function secureServer(given) {
+  return {
+    cert: pem('localhost'), key: pem('localhost.key'),
+    maxVersion: given.version === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
+    handshakeTimeout: Number(given.handshake || 120000),
+  };
+}
+
+function secureClient(given) {
+  const name = given.name || 'localhost';
+  return {
+    ca: pem(given.ca || 'ca'),
+    host: name,
+    servername: net.isIP(name) ? undefined : name,
+  };
+}
+
+function secure(object, args) {
+  const given = settings(args);
+  exchange(object, (socket) => {
+    if (!given.server)
+      return tls.connect({ socket, ...secureClient(given) });
+    return new tls.TLSSocket(socket, { isServer: true,
+      secureContext: tls.createSecureContext(secureServer(given)) });
+  });
 }
 
 function listen(object, args) {
@@ -345,23 +449,26 @@ const verbs = {
   server(name, ...args) {
     const names = args.indexOf('accepts');
     const options = names === -1 ? args : args.slice(0, names);
+    const given = settings(options);
+    const create = given.tls ? tls.createServer : net.createServer;
     const object = declare(name, 'server', {
       names: names === -1 ? [] : args.slice(names + 1),
-      it: net.createServer({
+      it: create({
         allowHalfOpen: options.includes('half-open'),
         pauseOnConnect: options.includes('paused'),
+        ...(given.tls ? secureServer(given) : {}),
       }),
     });
     object.names.forEach((accept) => declare(accept, 'socket', {}));
     attachServer(object);
   },
   socket(name, ...args) {
+    const options = {
+      allowHalfOpen: args.includes('half-open'),
+      highWaterMark: Number(settings(args)['high-water'] || 16384),
+    };
     const object = declare(name, 'socket', {
-      muted: args.includes('mute'),
-      it: new net.Socket({
-        allowHalfOpen: args.includes('half-open'),
-        highWaterMark: Number(settings(args)['high-water'] || 16384),
-      }),
+      muted: args.includes('mute'), options, it: new net.Socket(options),
     });
     attach(object);
   },
@@ -409,6 +516,7 @@ const verbs = {
   },
 
   connect(name, ...args) { connect(get(name), args); },
+  secure(name, ...args) { secure(get(name), args); },
   write(name, ...args) { write(get(name), args); },
   offer(name, length) {
     const object = get(name);
