@@ -13,55 +13,27 @@
  * which would go unnoticed while nothing is read. A connection that keeps up
  * never changes what it waits for. A turn is bounded; what is left over is
  * still readable, and the loop comes back to it.
+ *
+ * pipe.c makes and undoes pipes; rate.c and splice.c have what few flows need.
  */
 #include "config.h"
 
-#include "net/socket_priv.h"
+#include "net/pump_priv.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/util.h>
 
 #include <weir/error.h>
 
-#define BUFFER_DEFAULT (64 * 1024)
-#define TURN_BYTES     (1024 * 1024) /* one flow, before others have a turn */
-#define TURN_READS     16
-#define BULK_AFTER     4	   /* full reads in a row */
-#define BULK_LEAST     (16 * 1024) /* bytes a turn, below it is no bulk */
-#define RATE_TICK_US   50000	   /* how often a held rate looks again */
-
-/* One pipe: what source reads goes to destination. The source's. */
-struct weir__flow {
-	struct weir_socket *source, *destination;
-	size_t buffer;
-	bool keep_open, may_splice;
-	bool stopped; /* reads no more; ends once all is given */
-	bool full;    /* buffer is full: drain it before reading on */
-	bool bulk;
-	unsigned full_reads;
-
-	struct weir__pipe *pipe; /* lent while bytes flow; or NULL */
-	size_t piped;		 /* bytes in it */
-
-	/* A rate: what may be read now, and when that was counted. */
-	uint64_t rate, tokens, counted_us;
-	struct event *rate_timer;
-	bool rate_waits; /* for the timer */
-};
+#define TURN_BYTES (1024 * 1024) /* one flow, before others have a turn */
+#define TURN_READS 16
+#define BULK_AFTER 4	       /* full reads in a row */
+#define BULK_LEAST (16 * 1024) /* bytes a turn, below it is no bulk */
 
 /* ---- held bytes ---- */
-
-static size_t
-held(const struct weir_socket *s)
-{
-	return s->in != NULL ? evbuffer_get_length(s->in) : 0;
-}
 
 static int
 hold_bytes(struct weir_socket *s, const void *data, size_t length)
@@ -80,169 +52,6 @@ let_go(struct weir_socket *s)
 		evbuffer_free(s->in);
 		s->in = NULL;
 	}
-}
-
-static void
-return_pipe(struct weir__flow *f)
-{
-	if (f->pipe == NULL)
-		return;
-	weir__loop_return_pipe(f->source->loop, f->pipe, f->piped == 0);
-	f->pipe = NULL;
-	f->piped = 0;
-}
-
-/* What splice has taken becomes held bytes, for who cannot splice it on. */
-static int
-unload_pipe(struct weir__flow *f)
-{
-	struct weir_socket *s = f->source;
-	struct evbuffer_iovec room;
-	ssize_t n;
-
-	/* Not by way of the scratch buffer: a handler may be looking at it
-	 * that has undone this flow. */
-	while (f->piped > 0) {
-		if (s->in == NULL)
-			s->in = evbuffer_new();
-		if (s->in == NULL || evbuffer_reserve_space(s->in,
-					 (ev_ssize_t)f->piped, &room, 1) != 1)
-			return -ENOMEM;
-		n = read(f->pipe->read_fd, room.iov_base,
-		    room.iov_len < f->piped ? room.iov_len : f->piped);
-		if (n <= 0)
-			return n == 0 ? -EIO : -errno;
-		room.iov_len = (size_t)n;
-		if (evbuffer_commit_space(s->in, &room, 1) == -1)
-			return -ENOMEM;
-		f->piped -= (size_t)n;
-	}
-	return 0;
-}
-
-/* ---- rates ---- */
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static void
-on_rate(evutil_socket_t fd, short what, void *user)
-{
-	struct weir__flow *f = user;
-
-	(void)fd;
-	(void)what;
-	f->rate_waits = false;
-	weir__socket_defer(f->source, WEIR__DUE_READ);
-}
-
-/* Count what time has brought; returns how long to wait where that is
- * nothing. Once all is spent a tick has to pass, since otherwise every turn
- * would pass on the few bytes of its own duration. */
-static uint64_t
-rate_refill(struct weir__flow *f)
-{
-	uint64_t most = f->rate / 10 > 0 ? f->rate / 10 : 1;
-	uint64_t now = now_us(), tick = 1000000 / f->rate + 1, passed, more;
-
-	if (tick < RATE_TICK_US)
-		tick = RATE_TICK_US;
-	if (now - f->counted_us > 2 * tick + 1000000)
-		f->counted_us = now - 2 * tick;
-	passed = now - f->counted_us;
-	if (f->tokens == 0 && passed < tick)
-		return tick - passed;
-	more = passed * f->rate / 1000000;
-	f->tokens += more;
-	f->counted_us += more * 1000000 / f->rate;
-	if (f->tokens > most) {
-		f->tokens = most;
-		f->counted_us = now;
-	}
-	return tick;
-}
-
-/* How much the rate lets through now; 0 has set a timer. A tenth of a second
- * may come at once, so that small rates are smooth and large ones cheap. */
-static size_t
-rate_allows(struct weir__flow *f, size_t wanted)
-{
-	uint64_t wait_us;
-	struct timeval after;
-
-	if (f->rate == 0)
-		return wanted;
-	wait_us = rate_refill(f);
-	if (f->tokens > 0)
-		return f->tokens < wanted ? (size_t)f->tokens : wanted;
-	if (f->rate_timer == NULL)
-		f->rate_timer =
-		    evtimer_new(weir_loop_base(f->source->loop), on_rate, f);
-	after.tv_sec = (time_t)(wait_us / 1000000);
-	after.tv_usec = (suseconds_t)(wait_us % 1000000);
-	if (f->rate_timer == NULL || event_add(f->rate_timer, &after) == -1)
-		return wanted; /* rather too fast than stuck */
-	f->rate_waits = true;
-	return 0;
-}
-
-static void
-rate_spend(struct weir__flow *f, size_t n)
-{
-	if (f->rate > 0)
-		f->tokens -= n < f->tokens ? n : f->tokens;
-}
-
-/* ---- undoing ---- */
-
-void
-weir__pump_undo(struct weir__flow *f)
-{
-	struct weir_socket *source = f->source, *destination = f->destination;
-	int err = 0;
-
-	if (f->piped > 0 && source->fd != -1)
-		err = unload_pipe(f);
-	return_pipe(f);
-	if (f->rate_timer != NULL)
-		event_free(f->rate_timer);
-	source->from = NULL;
-	destination->to = NULL;
-	source->explicit_pause = true;
-	source->explicit_flow = false;
-	free(f);
-	weir__pump_update(source);
-	weir__pump_update(destination);
-	if (err != 0) /* bytes are gone: nothing may come after them */
-		weir_socket_destroy(source, err);
-	/* One that has failed already lives for its pipe alone. */
-	if (source->dying != 0 && source->state == WEIR__OPEN &&
-	    !source->doomed)
-		weir__socket_defer(source, WEIR__DUE_READ);
-}
-
-void
-weir__pump_drop(struct weir_socket *s)
-{
-	if (s->from != NULL) {
-		weir__pump_undo(s->from);
-		s->explicit_pause = false; /* another opening starts afresh */
-	}
-	if (s->to != NULL)
-		weir__pump_undo(s->to);
-}
-
-void
-weir__pump_stop(struct weir__flow *f)
-{
-	f->stopped = true;
-	weir__socket_defer(f->source, WEIR__DUE_READ);
 }
 
 /* ---- giving ---- */
@@ -279,29 +88,6 @@ weir__pump_flush(struct weir_socket *s)
 	return s->state == WEIR__OPEN;
 }
 
-static ssize_t
-splice_out(struct weir__flow *f)
-{
-	struct weir_socket *to = f->destination;
-	ssize_t n = splice(f->pipe->read_fd, NULL, to->fd, NULL, f->piped,
-	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n == -1 && errno == EAGAIN) {
-		to->writable = false;
-		return 0;
-	}
-	if (n == -1 && errno == EINVAL) { /* it takes no splice: copy */
-		f->may_splice = f->bulk = false;
-		n = unload_pipe(f);
-		return n < 0 ? n : 0;
-	}
-	if (n <= 0)
-		return n == 0 ? -EIO : -errno;
-	f->piped -= (size_t)n;
-	weir__socket_touch(to);
-	return n;
-}
-
 /* Pass on what is held. Calls handlers only when the destination fails. */
 static enum given
 give(struct weir__flow *f)
@@ -309,14 +95,14 @@ give(struct weir__flow *f)
 	struct weir_socket *source = f->source, *to = f->destination;
 	ssize_t n;
 
-	while (f->piped > 0 || held(source) > 0) {
+	while (f->piped > 0 || weir__held(source) > 0) {
 		if (to->state != WEIR__OPEN || to->out != NULL || !to->writable)
 			return BLOCKED;
 		if (to->end_asked || to->dying != 0) {
 			weir__pump_undo(f);
 			return GONE;
 		}
-		n = f->piped > 0 ? splice_out(f)
+		n = f->piped > 0 ? weir__splice_out(f)
 				 : weir__socket_send_buffer(to, source->in);
 		if (n < 0) {
 			weir__socket_fail(to, (int)n);
@@ -366,43 +152,6 @@ read_bytes(struct weir_socket *s, unsigned char *to, size_t wanted)
 	return 0;
 }
 
-static size_t
-splice_in(struct weir__flow *f, size_t wanted)
-{
-	struct weir_socket *s = f->source;
-	ssize_t n;
-
-	if (f->pipe == NULL)
-		f->pipe = weir__loop_borrow_pipe(s->loop);
-	if (f->pipe == NULL) {
-		f->bulk = false; /* no pipe to be had: copy, ask again later */
-		f->full_reads = 0;
-		return 0;
-	}
-	if (wanted > f->pipe->capacity)
-		wanted = f->pipe->capacity;
-	n = splice(s->fd, NULL, f->pipe->write_fd, NULL, wanted,
-	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (n > 0) {
-		f->piped = (size_t)n;
-		s->bytes_read += (size_t)n;
-		weir__socket_touch(s);
-		return (size_t)n;
-	}
-	if (n == -1 && errno == EINVAL) {
-		f->may_splice = f->bulk = false;
-		return 0;
-	}
-	s->readable = false;
-	if (n == 0)
-		s->eof = true;
-	else if (errno != EAGAIN && errno != EINTR && s->dying == 0)
-		s->dying = -errno;
-	else if (errno == EINTR)
-		s->readable = true;
-	return 0;
-}
-
 static void
 note_bulk(struct weir__flow *f, size_t n, size_t wanted)
 {
@@ -421,14 +170,14 @@ copy(struct weir__flow *f, size_t wanted)
 {
 	struct weir_socket *s = f->source, *to = f->destination;
 	unsigned char *scratch = weir__loop_scratch(s->loop);
-	size_t room = f->buffer - held(s), n;
+	size_t room = f->buffer - weir__held(s), n;
 	ssize_t sent = 0;
 
 	if (scratch == NULL) {
 		weir_socket_destroy(s, -ENOMEM);
 		return 0;
 	}
-	if (held(s) >= f->buffer) { /* by what a kernel pipe had taken */
+	if (weir__held(s) >= f->buffer) { /* by what a kernel pipe had taken */
 		f->full = true;
 		return 0;
 	}
@@ -440,14 +189,14 @@ copy(struct weir__flow *f, size_t wanted)
 	if (n == 0)
 		return 0;
 	note_bulk(f, n, wanted);
-	rate_spend(f, n);
+	weir__rate_spend(f, n);
 	if (s->handlers->on_data != NULL) {
 		weir__tell_data(s, scratch, n);
 		if (s->state != WEIR__OPEN)
 			return n;
 		f = s->from;
 	}
-	if (f != NULL && f->destination == to && held(s) == 0 &&
+	if (f != NULL && f->destination == to && weir__held(s) == 0 &&
 	    to->state == WEIR__OPEN && to->out == NULL && to->writable &&
 	    !to->end_asked && to->dying == 0)
 		sent = weir__socket_send(to, scratch, n);
@@ -459,7 +208,7 @@ copy(struct weir__flow *f, size_t wanted)
 		weir_socket_destroy(s, -ENOMEM);
 		return n;
 	}
-	if (f != NULL && held(s) >= f->buffer)
+	if (f != NULL && weir__held(s) >= f->buffer)
 		f->full = true;
 	if (sent < 0)
 		weir__socket_fail(to, (int)sent);
@@ -469,18 +218,18 @@ copy(struct weir__flow *f, size_t wanted)
 static size_t
 take(struct weir__flow *f)
 {
-	size_t wanted = rate_allows(f, TURN_BYTES), n;
+	size_t wanted = weir__rate_allows(f, TURN_BYTES), n;
 
 	if (wanted == 0)
 		return 0;
 	/* Not to files: what has no room is waited for by weir__socket_send. */
-	if (f->bulk && held(f->source) == 0 &&
+	if (f->bulk && weir__held(f->source) == 0 &&
 	    f->destination->state == WEIR__OPEN && f->destination->pollable &&
 	    f->destination->out == NULL && f->destination->writable &&
 	    f->source->handlers->on_data == NULL) {
-		n = splice_in(f, wanted);
+		n = weir__splice_in(f, wanted);
 		if (n > 0) {
-			rate_spend(f, n);
+			weir__rate_spend(f, n);
 		}
 		if (n > 0 || !f->source->readable || f->bulk)
 			return n;
@@ -518,7 +267,7 @@ static void
 settle_turn(struct weir__flow *f, size_t moved)
 {
 	if (f->pipe != NULL && f->piped == 0)
-		return_pipe(f);
+		weir__splice_return(f);
 	if (f->bulk && moved > 0 && moved < BULK_LEAST && f->rate == 0) {
 		f->bulk = false;
 		f->full_reads = 0;
@@ -589,7 +338,7 @@ read_for_handler(struct weir_socket *s)
 	}
 	while (s->state == WEIR__OPEN && s->from == NULL && s->bev == NULL &&
 	       weir__socket_flowing(s)) {
-		if (held(s) > 0) {
+		if (weir__held(s) > 0) {
 			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
 			let_go(s);
 			weir__tell_data(s, scratch, (size_t)taken);
@@ -652,14 +401,14 @@ static bool
 waits_for_end(const struct weir_socket *s)
 {
 	return s->end_asked && !s->eof && s->from == NULL && s->is_socket &&
-	       !s->explicit_pause && held(s) == 0;
+	       !s->explicit_pause && weir__held(s) == 0;
 }
 
 static bool
 flow_waits(const struct weir__flow *f)
 {
 	return f != NULL &&
-	       (f->piped > 0 || held(f->source) > 0 || f->source->eof ||
+	       (f->piped > 0 || weir__held(f->source) > 0 || f->source->eof ||
 		   f->stopped || f->source->dying != 0);
 }
 
@@ -776,82 +525,4 @@ weir__pump_leave(struct weir_socket *s)
 		(void)event_del(&s->event);
 	s->interest = 0;
 	s->readable = false;
-}
-
-/* ---- verbs ---- */
-
-static int
-forbid_splice(struct weir__flow *f)
-{
-	if (f == NULL)
-		return 0;
-	f->may_splice = f->bulk = false;
-	return f->piped > 0 ? unload_pipe(f) : 0;
-}
-
-int
-weir__pump_secure(struct weir_socket *s)
-{
-	int err = forbid_splice(s->from);
-
-	return err != 0 ? err : forbid_splice(s->to);
-}
-
-static int
-check_pipe(const struct weir_socket *source, const struct weir_socket *to)
-{
-	if (source == NULL || to == NULL || source->doomed || to->doomed)
-		return -EINVAL;
-	if (source->from != NULL || to->to != NULL)
-		return WEIR_E_ALREADY_PIPED;
-	if (source->state == WEIR__CLOSING || to->state == WEIR__CLOSING)
-		return WEIR_E_SOCKET_CLOSED;
-	if (source->state == WEIR__OPEN && source->rd_ended)
-		return WEIR_E_SOCKET_CLOSED;
-	return 0;
-}
-
-int
-weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
-    const struct weir_pipe_options *options)
-{
-	static const struct weir_pipe_options none = {0};
-	const struct weir_pipe_options *o = options != NULL ? options : &none;
-	struct weir__flow *f;
-	int err = check_pipe(source, destination);
-
-	if (err != 0)
-		return err;
-	f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return -ENOMEM;
-	f->source = source;
-	f->destination = destination;
-	f->buffer = o->buffer > 0 ? o->buffer : BUFFER_DEFAULT;
-	f->rate = o->rate;
-	f->counted_us = o->rate > 0 ? now_us() : 0;
-	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
-	f->keep_open = o->keep_open;
-	f->may_splice =
-	    !o->no_splice && source->tls == NULL && destination->tls == NULL;
-	f->full = held(source) >= f->buffer;
-	source->from = f;
-	destination->to = f;
-	source->explicit_pause = false;
-	weir__socket_settle(source);
-	weir__socket_settle(destination);
-	if (held(source) > 0 || source->eof)
-		weir__socket_defer(source, WEIR__DUE_READ);
-	return 0;
-}
-
-int
-weir_socket_unpipe(struct weir_socket *source)
-{
-	if (source == NULL)
-		return -EINVAL;
-	if (source->from == NULL)
-		return WEIR_E_NOT_PIPED;
-	weir__pump_undo(source->from);
-	return 0;
 }

@@ -233,6 +233,9 @@ void weir__pump_update(struct weir_socket *s);
 void weir__pump_leave(struct weir_socket *s);
 void weir__pump_run(struct weir_socket *s); /* due; calls handlers */
 bool weir__pump_flush(struct weir_socket *s);
+
+/* ---- pipe.c ---- */
+
 /* Undo a pipe; the source is paused. The socket's I/O ended: undo both. */
 void weir__pump_undo(struct weir__flow *flow);
 void weir__pump_drop(struct weir_socket *s);

@@ -1,0 +1,135 @@
+/*
+ * Pipes between sockets: made, undone, stopped, and kept from splice where TLS
+ * begins. What the destination of one that is undone had not taken stays held
+ * with the source, or the source is destroyed. Moving the bytes is pump.c's.
+ */
+#include "config.h"
+
+#include "net/pump_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#define BUFFER_DEFAULT (64 * 1024)
+
+void
+weir__pump_undo(struct weir__flow *f)
+{
+	struct weir_socket *source = f->source, *destination = f->destination;
+	int err = 0;
+
+	if (f->piped > 0 && source->fd != -1)
+		err = weir__splice_unload(f);
+	weir__splice_return(f);
+	if (f->rate_timer != NULL)
+		event_free(f->rate_timer);
+	source->from = NULL;
+	destination->to = NULL;
+	source->explicit_pause = true;
+	source->explicit_flow = false;
+	free(f);
+	weir__pump_update(source);
+	weir__pump_update(destination);
+	if (err != 0) /* bytes are gone: nothing may come after them */
+		weir_socket_destroy(source, err);
+	/* One that has failed already lives for its pipe alone. */
+	if (source->dying != 0 && source->state == WEIR__OPEN &&
+	    !source->doomed)
+		weir__socket_defer(source, WEIR__DUE_READ);
+}
+
+void
+weir__pump_drop(struct weir_socket *s)
+{
+	if (s->from != NULL) {
+		weir__pump_undo(s->from);
+		s->explicit_pause = false; /* another opening starts afresh */
+	}
+	if (s->to != NULL)
+		weir__pump_undo(s->to);
+}
+
+void
+weir__pump_stop(struct weir__flow *f)
+{
+	f->stopped = true;
+	weir__socket_defer(f->source, WEIR__DUE_READ);
+}
+
+static int
+forbid_splice(struct weir__flow *f)
+{
+	if (f == NULL)
+		return 0;
+	f->may_splice = f->bulk = false;
+	return f->piped > 0 ? weir__splice_unload(f) : 0;
+}
+
+int
+weir__pump_secure(struct weir_socket *s)
+{
+	int err = forbid_splice(s->from);
+
+	return err != 0 ? err : forbid_splice(s->to);
+}
+
+static int
+check_pipe(const struct weir_socket *source, const struct weir_socket *to)
+{
+	if (source == NULL || to == NULL || source->doomed || to->doomed)
+		return -EINVAL;
+	if (source->from != NULL || to->to != NULL)
+		return WEIR_E_ALREADY_PIPED;
+	if (source->state == WEIR__CLOSING || to->state == WEIR__CLOSING)
+		return WEIR_E_SOCKET_CLOSED;
+	if (source->state == WEIR__OPEN && source->rd_ended)
+		return WEIR_E_SOCKET_CLOSED;
+	return 0;
+}
+
+int
+weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
+    const struct weir_pipe_options *options)
+{
+	static const struct weir_pipe_options none = {0};
+	const struct weir_pipe_options *o = options != NULL ? options : &none;
+	struct weir__flow *f;
+	int err = check_pipe(source, destination);
+
+	if (err != 0)
+		return err;
+	f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		return -ENOMEM;
+	f->source = source;
+	f->destination = destination;
+	f->buffer = o->buffer > 0 ? o->buffer : BUFFER_DEFAULT;
+	f->rate = o->rate;
+	f->counted_us = o->rate > 0 ? weir__rate_now_us() : 0;
+	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
+	f->keep_open = o->keep_open;
+	f->may_splice =
+	    !o->no_splice && source->tls == NULL && destination->tls == NULL;
+	f->full = weir__held(source) >= f->buffer;
+	source->from = f;
+	destination->to = f;
+	source->explicit_pause = false;
+	weir__socket_settle(source);
+	weir__socket_settle(destination);
+	if (weir__held(source) > 0 || source->eof)
+		weir__socket_defer(source, WEIR__DUE_READ);
+	return 0;
+}
+
+int
+weir_socket_unpipe(struct weir_socket *source)
+{
+	if (source == NULL)
+		return -EINVAL;
+	if (source->from == NULL)
+		return WEIR_E_NOT_PIPED;
+	weir__pump_undo(source->from);
+	return 0;
+}
