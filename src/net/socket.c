@@ -153,8 +153,6 @@ run_task(struct weir__task *task)
 		tell_opened(s);
 		weir__socket_unwrap(s);
 	}
-	if (take_due(s, WEIR__DUE_DRAIN))
-		weir__tell(s, on_drain);
 	if (take_due(s, WEIR__DUE_FULL))
 		weir__tell(s, on_full, , s->full);
 	if (take_due(s, WEIR__DUE_BROKEN))

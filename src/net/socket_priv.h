@@ -36,7 +36,6 @@ enum {
 	WEIR__DUE_CONNECT = 1 << 0, /* try the next address */
 	WEIR__DUE_OPENED = 1 << 1,  /* on_connect, on_ready */
 	WEIR__DUE_READ = 1 << 2,   /* look for bytes: resumed, piped, yielded */
-	WEIR__DUE_DRAIN = 1 << 3,  /* on_drain */
 	WEIR__DUE_FULL = 1 << 4,   /* on_full */
 	WEIR__DUE_BROKEN = 1 << 5, /* on_broken */
 	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
