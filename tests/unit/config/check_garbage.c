@@ -9,6 +9,16 @@
 #include "support.h"
 #include "util/strbuf.h"
 
+/* All rounds of it, or a fifth of them where time is scaled as under valgrind:
+ * the full number has run without it. */
+static size_t
+rounds(size_t all)
+{
+	const char *scale = getenv("WEIR_TIME_SCALE");
+
+	return scale != NULL && atoi(scale) >= 10 ? all / 5 : all;
+}
+
 /* Read bytes; where they are a configuration, so is its dump. */
 static void
 feed(const char *bytes, size_t length)
@@ -40,7 +50,7 @@ START_TEST(random_bytes_are_read_to_the_end)
 	size_t i, j, length;
 
 	srandom(11);
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < rounds(300); i++) {
 		length = (size_t)random() % sizeof(bytes);
 		for (j = 0; j < length; j++)
 			bytes[j] = (char)random();
@@ -64,7 +74,7 @@ START_TEST(random_pieces_of_configurations_are_read_to_the_end)
 	size_t i, j, count;
 
 	srandom(13);
-	for (i = 0; i < 1500; i++) {
+	for (i = 0; i < rounds(1500); i++) {
 		strbuf_reset(&text);
 		count = (size_t)random() % 60;
 		for (j = 0; j < count; j++)
@@ -90,7 +100,7 @@ START_TEST(small_slips_are_read_to_the_end)
 	size_t i, at;
 
 	srandom(17);
-	for (i = 0; i < 1500; i++) {
+	for (i = 0; i < rounds(1500); i++) {
 		at = i % (sizeof(good) - 1);
 		memcpy(text, good, sizeof(good));
 		if (i % 3 == 0) {
