@@ -7,11 +7,13 @@
 set -eu
 
 build='gcc make libc6-dev autoconf automake libtool pkg-config git
-	libevent-dev libinih-dev libc-ares-dev libjansson-dev libssl-dev'
+	libevent-dev libinih-dev libc-ares-dev libjansson-dev libssl-dev
+	libxxhash-dev'
 # The peers that the integration tests talk to, and what checks the code.
 test='check g++ valgrind mandoc shellcheck python3 python3-pytest
 	netcat-openbsd socat telnet curl redis-server redis-tools iperf3
-	openssl procps iproute2 util-linux systemd'
+	haproxy nginx libnginx-mod-stream
+	openssl dnsmasq-base procps iproute2 util-linux systemd'
 
 packages=
 for set in "${@:-build}"; do

@@ -47,7 +47,7 @@ check() {
 # of each log, or the entry itself where the log counts none. A log that is
 # missing or that counts no failure although its entry failed is one failure.
 tally() {
-	find "$1/tests" "$1/tools" -name '*.trs' 2>/dev/null | sort |
+	find "$1/tests" "$1/tools" "$1/fuzz" -name '*.trs' 2>/dev/null | sort |
 		while read -r trs; do
 			log=${trs%.trs}.log
 			awk -v trs="$trs" '
@@ -83,10 +83,10 @@ suite() {
 	dir=$1
 	title=$2
 	shift 2
-	find "$dir/tests" "$dir/tools" -name '*.trs' -exec rm -f {} + 2>/dev/null
-	# Most tests wait more than they compute, but not under valgrind.
-	extra=1
-	[ "$title" = valgrind ] && extra=0
+	find "$dir/tests" "$dir/tools" "$dir/fuzz" -name '*.trs' -exec rm -f {} + 2>/dev/null
+	# Most tests wait more than they compute, but less so under valgrind.
+	extra=2
+	[ "$title" = valgrind ] && extra=1
 	make -s -C "$dir" -j$((jobs + extra)) check VERBOSE=1 "$@" >"$scratch/out" 2>&1
 	status=$?
 	result=$(tally "$dir")
@@ -135,8 +135,7 @@ suite build-asan "address and undefined behaviour sanitizers"
 # each in one process.
 memcheck='valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes'
 need mkdir -p build/valgrind
-# The scenarios rest for real milliseconds, which are too few here.
-units=$(cd build && find tests -name 'check_*' -type f -perm -u+x ! -path '*/.libs/*' ! -name '*.*' ! -name check_scenarios | sort)
+units=$(cd build && find tests -name 'check_*' -type f -perm -u+x ! -path '*/.libs/*' ! -name '*.*' | sort)
 integration=$(cd "$top" && grep -l 'mark.valgrind' tests/integration/test_*.py)
 export CK_FORK=no WEIR_WRAP="$memcheck" WEIR_TIME_SCALE=10
 # Lists of names without blanks, joined to one line.

@@ -14,6 +14,7 @@
 #include <weir/version.h>
 
 #include "config/config.h"
+#include "config/tls_files.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/weir/weir.conf"
 
@@ -37,7 +38,7 @@ static const char help[] =
     "                        fifo:PATH, stdout or null\n"
     "  -o, --option KEY=VALUE\n"
     "                        a key of the -l before it, else of [weir]\n"
-    "  -w, --workers N       processes that serve\n"
+    "  -w, --workers N       processes that serve; auto is one for each core\n"
     "  -d, --daemon          detach once the listeners are bound\n"
     "  -p, --pid-file FILE\n"
     "  -v, --verbose         one log level more; may be repeated\n"
@@ -269,28 +270,107 @@ read_flags(struct reading *r, int argc, char **argv)
 	return 0;
 }
 
+/* ---- the configuration ---- */
+
+static const char *
+file_of(const struct reading *r)
+{
+	return r->file != NULL ? r->file : DEFAULT_FILE;
+}
+
+/* Mistakes as a list that ends with NULL. */
+struct list {
+	char **rows;
+	size_t count;
+	bool failed; /* memory was refused */
+};
+
+static void
+list_add(struct list *list, const char *text)
+{
+	char **rows = reallocarray(list->rows, list->count + 2, sizeof(*rows));
+
+	if (rows == NULL) {
+		list->failed = true;
+		return;
+	}
+	list->rows = rows;
+	rows[list->count] = strdup(text);
+	if (rows[list->count] == NULL)
+		list->failed = true;
+	else
+		rows[++list->count] = NULL;
+}
+
+/* Files of TLS under check. */
+struct check {
+	struct config *config;
+	struct list *mistakes;
+	bool strict; /* a certificate that is over is a mistake, too */
+};
+
+static void
+on_tls_mistake(const char *text, bool only_time, void *user)
+{
+	struct check *check = user;
+
+	if (!only_time || check->strict)
+		list_add(check->mistakes, text);
+	else if (config_add_warning(check->config, text) < 0)
+		check->mistakes->failed = true;
+}
+
+/*
+ * Make the configuration of what was gathered, and check its files. A front
+ * door whose certificate is over opens nevertheless, with a warning: only -t
+ * calls that a mistake.
+ */
+static struct config *
+finish(struct reading *r, struct list *mistakes)
+{
+	struct check check = {
+	    .mistakes = mistakes, .strict = r->cli->action == CLI_TEST};
+	size_t i, count;
+
+	(void)config_builder_finish(r->builder, &check.config);
+	count = config_builder_mistake_count(r->builder);
+	for (i = 0; i < count; i++)
+		list_add(mistakes, config_builder_mistake(r->builder, i));
+	if (check.config == NULL)
+		return NULL;
+	check.config->daemon = r->daemon;
+	if (r->cli->action != CLI_DUMP &&
+	    config_check_tls_files(check.config, on_tls_mistake, &check) < 0)
+		mistakes->failed = true;
+	if (mistakes->count == 0 && !mistakes->failed)
+		return check.config;
+	config_unref(check.config);
+	return NULL;
+}
+
 static void
 read_configuration(struct reading *r)
 {
 	struct cli *cli = r->cli;
-	size_t i, count;
+	struct list mistakes = {NULL, 0, false};
+	size_t i;
 
 	if (r->listeners == 0) {
-		cli->source = r->file != NULL ? r->file : DEFAULT_FILE;
+		cli->source = file_of(r);
 		(void)config_builder_read_file(r->builder, cli->source);
 		if (strcmp(cli->source, "-") == 0)
 			cli->source = "standard input";
 	} else {
 		cli->source = "command line";
 	}
-	if (config_builder_finish(r->builder, &cli->config) == 0) {
-		cli->config->daemon = r->daemon;
-		return;
-	}
-	count = config_builder_mistake_count(r->builder);
-	for (i = 0; i < count; i++)
-		fprintf(stderr, "%s\n", config_builder_mistake(r->builder, i));
-	leave(cli, 2);
+	cli->config = finish(r, &mistakes);
+	for (i = 0; i < mistakes.count; i++)
+		fprintf(stderr, "%s\n", mistakes.rows[i]);
+	if (mistakes.failed)
+		fputs("weir: no memory\n", stderr);
+	cli_mistakes_free(mistakes.rows);
+	if (cli->config == NULL)
+		leave(cli, 2);
 }
 
 void
@@ -298,7 +378,7 @@ cli_read(struct cli *cli, int argc, char **argv)
 {
 	struct reading r = {.cli = cli, .builder = config_builder_new()};
 
-	*cli = (struct cli){.action = CLI_RUN};
+	*cli = (struct cli){.action = CLI_RUN, .argc = argc, .argv = argv};
 	if (r.builder == NULL) {
 		fputs("weir: no memory\n", stderr);
 		leave(cli, 1);
@@ -311,4 +391,52 @@ cli_read(struct cli *cli, int argc, char **argv)
 		read_configuration(&r);
 	}
 	config_builder_free(r.builder);
+}
+
+/* ---- again ---- */
+
+int
+cli_read_again(const struct cli *cli, struct config **ret, char ***mistakes)
+{
+	struct cli again = {.action = CLI_RUN};
+	struct reading r = {.cli = &again, .builder = config_builder_new()};
+	struct list list = {NULL, 0, false};
+	struct config *config = NULL;
+
+	*mistakes = NULL;
+	if (r.builder == NULL)
+		return -1;
+	/* The flags were found to be right once. */
+	if (read_flags(&r, cli->argc, cli->argv) != 0) {
+		list.failed = true;
+	} else if (r.listeners == 0 && strcmp(file_of(&r), "-") == 0) {
+		list_add(&list,
+		    "-: standard input cannot be read again (start weir with "
+		    "a file, -c FILE)");
+	} else {
+		if (r.listeners == 0)
+			(void)config_builder_read_file(r.builder, file_of(&r));
+		config = finish(&r, &list);
+	}
+	config_builder_free(r.builder);
+	if (config != NULL) {
+		*ret = config;
+		return 0;
+	}
+	if (list.failed) {
+		cli_mistakes_free(list.rows);
+		list.rows = NULL;
+	}
+	*mistakes = list.rows;
+	return -1;
+}
+
+void
+cli_mistakes_free(char **mistakes)
+{
+	char **row;
+
+	for (row = mistakes; row != NULL && *row != NULL; row++)
+		free(*row);
+	free(mistakes);
 }

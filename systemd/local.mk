@@ -8,6 +8,7 @@ systemdsystemunit_DATA = %D%/weir.service %D%/weir.socket
 endif
 
 fill_unit = sed -e 's|@sbindir[@]|$(sbindir)|g' \
+    -e 's|@bindir[@]|$(bindir)|g' \
     -e 's|@sysconfdir[@]|$(sysconfdir)|g'
 
 # The Makefile holds the folders that are filled in.

@@ -4,6 +4,7 @@
 # "make check TESTS=tests/integration/test_echo.py" runs one.
 if HAVE_CHECK
 include %D%/unit/util/local.mk
+include %D%/unit/proto/local.mk
 include %D%/unit/log/local.mk
 include %D%/unit/net/local.mk
 include %D%/unit/config/local.mk

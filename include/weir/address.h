@@ -41,12 +41,15 @@ struct weir_address {
  *   unix:@name                          UNIX, abstract
  *   fd:3                                FD
  *   systemd:NAME  systemd:              SYSTEMD, name (empty: all)
+ *   srv:_app._tcp.example.org           SRV, name: a DNS record tells hosts
+ *                                       and ports
  */
 enum weir_endpoint_kind {
 	WEIR_ENDPOINT_TCP,
 	WEIR_ENDPOINT_UNIX,
 	WEIR_ENDPOINT_FD,
 	WEIR_ENDPOINT_SYSTEMD,
+	WEIR_ENDPOINT_SRV,
 };
 
 struct weir_endpoint {
@@ -54,7 +57,7 @@ struct weir_endpoint {
 	uint16_t port_first, port_last; /* equal where there is no range */
 	int fd;
 	bool abstract;		   /* UNIX: name is without the '@' */
-	char name[WEIR_HOST_TEXT]; /* host, path or descriptor name */
+	char name[WEIR_HOST_TEXT]; /* host, path, descriptor or SRV name */
 };
 
 /*
@@ -99,8 +102,8 @@ int weir_address_set_unix(
 /*
  * "127.0.0.1:80", "[::1]:80", "unix:/path", "unix:@name", "unix:" for an
  * unnamed one, "-" for none. An IPv4-mapped IPv6 address is shown as the IPv4
- * one that it stands for. NULL is none. Returns text; it always fits WEIR_ADDRESS_TEXT.
- * Since 0.1.
+ * one that it stands for. NULL is none. Returns text; it always fits
+ * WEIR_ADDRESS_TEXT. Since 0.1.
  */
 char *weir_address_text(
     const struct weir_address *address, char *text, size_t size);

@@ -20,6 +20,9 @@ struct weir_socket;
 /* The longest message, in bytes. */
 #define WEIR_MESSAGE_MAX 4096
 
+/* The most descriptors that go with one message. */
+#define WEIR_MESSAGE_FDS 64
+
 /*
  * What a channel tells its owner. A handler may be NULL but for on_message.
  * None is called from inside a call that asked for the work; any call is
@@ -36,9 +39,18 @@ struct weir_channel_handlers {
 	    struct weir_socket *socket, const void *data, size_t length,
 	    void *user);
 
-	/* A message came that is lost, with its connection: no descriptor was
-	 * free (-EMFILE), no memory (-ENOMEM), or it was no message (-EBADMSG).
+	/*
+	 * A message came by weir_channel_send_fds(), with count descriptors,
+	 * perhaps none. They are the owner's, who closes them, and closed by
+	 * exec; the array and data last until this returns. Without this
+	 * handler such a message is lost.
 	 */
+	void (*on_fds)(struct weir_channel *channel, const int *fds,
+	    size_t count, const void *data, size_t length, void *user);
+
+	/* A message came that is lost, with its connection or descriptors: no
+	 * descriptor was free (-EMFILE), no memory (-ENOMEM), or it was no
+	 * message (-EBADMSG). */
 	void (*on_lost)(struct weir_channel *channel, int err, void *user);
 
 	/* There may be room again, after -EAGAIN. */
@@ -85,6 +97,17 @@ void weir_channel_free(struct weir_channel *channel);
  */
 int weir_channel_send(struct weir_channel *channel, struct weir_socket *socket,
     const void *data, size_t length);
+
+/*
+ * Send a message of up to WEIR_MESSAGE_MAX bytes, perhaps none, and with it
+ * copies of up to WEIR_MESSAGE_FDS descriptors of any kind, perhaps none, which
+ * stay the caller's. The other end's on_fds gets them. Returns 0, or a negative
+ * error that sent nothing: -EAGAIN when there is no room (wait for
+ * on_writable), -EINVAL, -EBADF for one that is not open, -EMSGSIZE for too
+ * many bytes or descriptors, -EPIPE, or what the system says. Since 0.1.
+ */
+int weir_channel_send_fds(struct weir_channel *channel, const void *data,
+    size_t length, const int *fds, size_t count);
 
 /* Hold the loop while it is open (the start), or do not. Since 0.1. */
 void weir_channel_ref(struct weir_channel *channel);

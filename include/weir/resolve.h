@@ -34,6 +34,51 @@ int weir_resolve(struct weir_lookup **ret, struct weir_loop *loop,
 	void *user),
     void *user);
 
+/* How long an answer holds that does not age: an address, or what the hosts
+ * file says. */
+#define WEIR_TTL_NONE UINT32_MAX
+
+/* How a name is asked for. Zero is the default of each. */
+struct weir_resolve_options {
+	int family; /* 4, 6; 0 either: of addresses */
+
+	/* Ask these instead of those of the loop; written as for
+	 * weir_loop_set_name_servers(), read during the call. */
+	const char *name_servers;
+};
+
+/*
+ * The same as weir_resolve(), and done is told for how many seconds the answer
+ * holds: the shortest time to live of all records in it, or WEIR_TTL_NONE; 0
+ * with an error. options may be NULL. Returns 0, -EINVAL for a bad family,
+ * host or name server, -ENOMEM. Since 0.1.
+ */
+int weir_resolve_ttl(struct weir_lookup **ret, struct weir_loop *loop,
+    const char *host, uint16_t port, const struct weir_resolve_options *options,
+    void (*done)(int err, const struct weir_address *addresses, size_t count,
+	uint32_t ttl_s, void *user),
+    void *user);
+
+/* A record of a service (RFC 2782): lower priorities go first, and among
+ * equals the weight is the share. */
+struct weir_srv {
+	char host[WEIR_HOST_TEXT];
+	uint16_t port, priority, weight;
+};
+
+/*
+ * Ask the name servers for the SRV records of a name, such as
+ * "_app._tcp.example.org". done is called as for weir_resolve_ttl(), with
+ * records by priority and, the heaviest first, by weight; a service that is
+ * said not to be there ("." as its host) is WEIR_E_NAME_NOT_FOUND.
+ * Returns 0, -EINVAL for a bad name or name server, -ENOMEM. Since 0.1.
+ */
+int weir_resolve_srv(struct weir_lookup **ret, struct weir_loop *loop,
+    const char *name, const struct weir_resolve_options *options,
+    void (*done)(int err, const struct weir_srv *records, size_t count,
+	uint32_t ttl_s, void *user),
+    void *user);
+
 /*
  * A resolver of the caller's, for weir_connect_options.lookup. Not asked for a
  * host that is an address.

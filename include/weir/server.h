@@ -177,6 +177,31 @@ int weir_server_close(struct weir_server *server);
 int weir_server_close_cb(struct weir_server *server,
     void (*fn)(struct weir_server *server, int err, void *user), void *user);
 
+/*
+ * The same, once those that wait in the backlog now were accepted; on_close as
+ * after weir_server_close(). Also of a server that is paused. Since 0.1.
+ */
+int weir_server_close_soon(struct weir_server *server);
+
+/*
+ * Other options for who is accepted from now on. Returns 0 or -EINVAL. Since
+ * 0.1.
+ */
+int weir_server_set_options(
+    struct weir_server *server, const struct weir_server_options *options);
+
+/*
+ * Change the options of a server that listens, which goes on listening:
+ * those that differ from what it was told last, in no order that is promised.
+ * Owner and mode are set where the socket file is the server's own.
+ * Returns 0, WEIR_E_SERVER_NOT_RUNNING, or what stood in the way; then some
+ * may have been changed: -ENOTSUP (ipv6_only is settled when a socket is
+ * bound), WEIR_E_NOT_A_SOCKET_FILE where another file has come in the place of
+ * its own, -EINVAL, -EPERM and whatever else the system says. Since 0.1.
+ */
+int weir_server_set_listen_options(
+    struct weir_server *server, const struct weir_listen_options *options);
+
 /* Leave new connections in the backlog, and accept again. Since 0.1. */
 void weir_server_pause(struct weir_server *server);
 void weir_server_resume(struct weir_server *server);

@@ -254,6 +254,18 @@ void weir_socket_resume(struct weir_socket *socket);
 bool weir_socket_paused(const struct weir_socket *socket);
 
 /*
+ * Put bytes back that on_data brought: they are read again, before all that has
+ * not been read yet, by whoever reads the socket then: on_data, a pipe, or TLS
+ * that begins on it (readable.unshift). They are copied, and are not counted
+ * as read once more. Bytes put back in two calls are read in the order that is
+ * the reverse of the calls. Whoever wants no more for now pauses first. Returns
+ * 0, -EINVAL, -ENOMEM, or WEIR_E_SOCKET_CLOSED where the socket is not open or
+ * its end was told. Since 0.1.
+ */
+int weir_socket_unshift(
+    struct weir_socket *socket, const void *data, size_t length);
+
+/*
  * Pass all that source reads on to destination (stream.pipe), which may be the
  * source itself, or not be connected yet: then up to buffer bytes are read and
  * held with the source. The source's on_data, where it has one, sees the bytes
@@ -295,6 +307,23 @@ uint64_t weir_socket_bytes_read(const struct weir_socket *socket);
 uint64_t weir_socket_bytes_written(const struct weir_socket *socket);
 uint64_t weir_socket_bytes_delivered(const struct weir_socket *socket);
 
+/* Bytes of any number of sockets, in any number of loops' processes where the
+ * memory is shared; each has one process that adds to it. */
+struct weir_totals {
+	uint64_t read, delivered;
+};
+
+/*
+ * From now on add to *totals what is added to the socket's own bytes read and
+ * bytes delivered, at the same moment; NULL ends that. The totals are the
+ * caller's, and stay until then or until the socket is freed. They are written
+ * with relaxed atomic stores, without a lock, by the thread of the loop alone,
+ * so that others may read them at any time. What was moved before the call is
+ * not added, and an opening anew takes nothing away. Since 0.1.
+ */
+void weir_socket_set_totals(
+    struct weir_socket *socket, struct weir_totals *totals);
+
 /* Bytes that wait in user memory to be written (writableLength), and bytes
  * read that a pipe or a pause holds back. Since 0.1. */
 size_t weir_socket_buffered(const struct weir_socket *socket);
@@ -327,8 +356,14 @@ enum weir_ready_state weir_socket_ready_state(const struct weir_socket *socket);
 /* Neither open, opening nor closing: no handler is due. Since 0.1. */
 bool weir_socket_dormant(const struct weir_socket *socket);
 
-/* The peer's FIN was read (on_end came or is due); ours was asked for. */
+/* The peer's FIN was read (on_end came or is due). */
 bool weir_socket_read_ended(const struct weir_socket *socket);
+
+/* The peer's FIN is there, though on_end is not due yet: bytes before it wait,
+ * or the destination of a pipe is not connected. Since 0.1. */
+bool weir_socket_end_seen(const struct weir_socket *socket);
+
+/* This side's end was asked for. */
 bool weir_socket_write_ended(const struct weir_socket *socket);
 
 /* The peer of a unix socket has closed both of its sides: nothing that is

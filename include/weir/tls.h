@@ -119,6 +119,15 @@ void weir_tls_context_unref(struct weir_tls_context *context);
 /* What it was made for. Since 0.1. */
 bool weir_tls_context_is_server(const struct weir_tls_context *context);
 
+/*
+ * From when until when the certificate of a pair is good, the one at that
+ * index of the options' pairs, in seconds since 1970. from and until may be
+ * NULL. Returns 0, or -EINVAL for a NULL context or one without such a pair.
+ * Since 0.1.
+ */
+int weir_tls_context_validity(const struct weir_tls_context *context,
+    size_t index, int64_t *from, int64_t *until);
+
 /* A handshake that may take as long as it likes. */
 #define WEIR_TLS_NO_TIMEOUT UINT64_MAX
 
@@ -149,6 +158,11 @@ struct weir_secure_options {
 	 * at. */
 	const void *received;
 	size_t received_length;
+
+	/* Bytes to be sent as they are before the handshake, and behind what
+	 * an open socket had queued: a PROXY header. */
+	const void *preface;
+	size_t preface_length;
 };
 
 /*
@@ -200,6 +214,7 @@ struct weir_tls_certificate {
 	const char *fingerprint256;	   /* AB:CD:..., SHA-256 */
 	const char *serial_number;	   /* hexadecimal */
 	const char *subject_alt_name;	   /* DNS:example.org, IP Address:::1 */
+	const char *common_name;	   /* the subject's last CN, in UTF-8 */
 };
 
 /*

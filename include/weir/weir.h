@@ -12,6 +12,7 @@
 #include <weir/channel.h>
 #include <weir/error.h>
 #include <weir/loop.h>
+#include <weir/move.h>
 #include <weir/resolve.h>
 #include <weir/server.h>
 #include <weir/socket.h>

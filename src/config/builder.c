@@ -104,13 +104,17 @@ compare_names(const void *a, const void *b)
 {
 	const struct config_section *x = a, *y = b;
 
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
 	return strcmp(x->name, y->name);
 }
 
 struct config_section *
-config_section_find(const struct config_builder *builder, const char *name)
+config_section_find(const struct config_builder *builder,
+    enum config_section_kind kind, const char *name)
 {
-	struct config_section key = {.name = (char *)(uintptr_t)name};
+	struct config_section key = {
+	    .kind = kind, .name = (char *)(uintptr_t)name};
 	struct config_section *const *node =
 	    tfind(&key, (void *const *)&builder->by_name, compare_names);
 
@@ -127,12 +131,13 @@ config_section_new(struct config_builder *builder,
 		goto failed;
 	section->kind = kind;
 	section->place = place;
-	if (kind == CONFIG_SECTION_LISTENER) {
+	if (name != NULL) {
 		section->name = strdup(name);
 		if (section->name == NULL ||
 		    tsearch(section, &builder->by_name, compare_names) == NULL)
 			goto failed;
-		builder->listener_count++;
+		if (kind == CONFIG_SECTION_LISTENER)
+			builder->listener_count++;
 	}
 	if (builder->last_section != NULL)
 		builder->last_section->next = section;
@@ -148,40 +153,70 @@ failed:
 	return NULL;
 }
 
-bool
-config_name_check(
-    struct config_builder *builder, const char *name, struct config_place place)
+const char *
+config_kind_text(enum config_section_kind kind)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				      "_.-";
+	static const char *const names[] = {
+	    [CONFIG_SECTION_WEIR] = "weir",
+	    [CONFIG_SECTION_DEFAULTS] = "defaults",
+	    [CONFIG_SECTION_LISTENER] = "listener",
+	    [CONFIG_SECTION_UPSTREAM] = "upstream",
+	};
 
-	if (name[0] != '\0' && name[strspn(name, letters)] == '\0')
+	return names[kind];
+}
+
+bool
+config_name_check(struct config_builder *builder, enum config_section_kind kind,
+    const char *name, struct config_place place)
+{
+	if (option_is_name(name))
 		return true;
 	config_note(builder, place,
-	    "\"%s\" cannot be the name of a listener: it takes letters, "
-	    "digits, _ . and -",
-	    name);
+	    "\"%s\" cannot be the name of %s %s: it takes letters, digits, _ "
+	    ". and -",
+	    name, kind == CONFIG_SECTION_LISTENER ? "a" : "an",
+	    config_kind_text(kind));
 	return false;
 }
 
 static enum option_section
 option_section_of(const struct config_section *section)
 {
-	return section->kind == CONFIG_SECTION_WEIR ? OPTION_WEIR
-						    : OPTION_LISTENER;
+	switch (section->kind) {
+	case CONFIG_SECTION_WEIR:
+		return OPTION_WEIR;
+	case CONFIG_SECTION_UPSTREAM:
+		return OPTION_UPSTREAM;
+	default:
+		return OPTION_LISTENER;
+	}
 }
 
 /* "[weir]", "[listener web]". */
 static void
 section_text(struct strbuf *text, const struct config_section *section)
 {
-	if (section->kind == CONFIG_SECTION_LISTENER)
-		strbuf_format(text, "[listener %s]", section->name);
-	else
-		strbuf_text(text, section->kind == CONFIG_SECTION_WEIR
-				      ? "[weir]"
-				      : "[defaults]");
+	strbuf_format(text, "[%s%s%s]", config_kind_text(section->kind),
+	    section->name ? " " : "", section->name ? section->name : "");
+}
+
+/* The key in another kind of section, or NULL. */
+static const struct config_option *
+find_elsewhere(enum option_section here, const char *key)
+{
+	static const enum option_section sections[] = {
+	    OPTION_LISTENER, OPTION_WEIR, OPTION_UPSTREAM};
+	const struct config_option *option;
+	size_t i;
+
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		option = option_find(sections[i], key);
+		if (sections[i] != here && option != NULL &&
+		    !(option->flags & OPTION_COMMAND_LINE))
+			return option;
+	}
+	return NULL;
 }
 
 /* Note that a key is not known, and what may have been meant. */
@@ -191,17 +226,15 @@ note_unknown(struct config_builder *builder,
     struct config_place place)
 {
 	enum option_section here = option_section_of(section);
-	enum option_section other =
-	    here == OPTION_WEIR ? OPTION_LISTENER : OPTION_WEIR;
 	const char *nearest = option_nearest(here, key);
-	const struct config_option *there = option_find(other, key);
+	const struct config_option *there = find_elsewhere(here, key);
 	struct strbuf text = STRBUF_NULL;
 
 	section_text(&text, section);
-	if (there != NULL && !(there->flags & OPTION_COMMAND_LINE))
+	if (there != NULL)
 		strbuf_format(&text, " (it is a key of [%s%s])",
-		    option_section_text(other),
-		    other == OPTION_LISTENER ? " NAME" : "");
+		    option_section_text(there->section),
+		    there->section == OPTION_WEIR ? "" : " NAME");
 	else if (nearest != NULL)
 		strbuf_format(&text, " (did you mean \"%s\"?)", nearest);
 	if (text.failed)
@@ -241,15 +274,22 @@ try_value(const struct config_option *option, const char *value, size_t length,
 {
 	struct config config;
 	struct config_listener listener;
-	bool weir = option->section == OPTION_WEIR;
+	struct config_upstream upstream;
+	void *const bases[] = {
+	    [OPTION_WEIR] = &config,
+	    [OPTION_LISTENER] = &listener,
+	    [OPTION_UPSTREAM] = &upstream,
+	};
 	int r;
 
 	memset(&config, 0, sizeof(config));
 	memset(&listener, 0, sizeof(listener));
-	r = option_parse(option, weir ? (void *)&config : (void *)&listener,
-	    value, length, origin, problem);
+	memset(&upstream, 0, sizeof(upstream));
+	r = option_parse(
+	    option, bases[option->section], value, length, origin, problem);
 	config_clear(&config);
 	config_listener_clear(&listener);
+	config_upstream_clear(&upstream);
 	return r;
 }
 
@@ -334,11 +374,13 @@ static const struct config_assignment *
 find_assignment(const struct config_section *section,
     const struct config_option *option, bool command_line)
 {
+	bool shared = option_shares_list(option);
 	const struct config_assignment *a;
 
 	for (a = section->first; a != NULL; a = a->next)
-		if (option_same_field(a->option, option) &&
-		    a->command_line == command_line)
+		if (a->command_line == command_line &&
+		    (a->option == option ||
+			(shared && option_same_field(a->option, option))))
 			return a;
 	return NULL;
 }
@@ -374,34 +416,20 @@ config_section_has(const struct config_section *section,
 	return a != NULL || effective(section, option) != NULL;
 }
 
-/* Set one field from what counts for it, or from its default. */
 static int
-apply_option(const struct config_section *section,
+set_default(
     const struct config_option *option, void *base, struct strbuf *problem)
 {
-	const struct config_assignment *a = effective(section, option);
-	bool command_line = a != NULL && a->command_line;
-	struct config_origin origin = {NULL, 0};
-	int r = 0;
+	const struct config_origin origin = {NULL, 0};
 
-	if (a == NULL && option->value != NULL)
-		r = option_parse(option, base, option->value,
-		    strlen(option->value), &origin, problem);
-	for (; a != NULL && r == 0; a = a->next) {
-		if (!option_same_field(a->option, option) || a->bad ||
-		    a->command_line != command_line)
-			continue;
-		origin.file = a->place.file->name;
-		origin.line = a->place.line;
-		r = option_parse(
-		    a->option, base, a->value, a->length, &origin, problem);
-	}
-	return r;
+	if (option->value == NULL)
+		return 0;
+	return option_parse(option, base, option->value, strlen(option->value),
+	    &origin, problem);
 }
 
-/* Set all fields of a struct config or config_listener. */
-static int
-apply_section(const struct config_section *section, void *base)
+int
+config_set_defaults(enum option_section section, void *base)
 {
 	const struct config_option *option;
 	struct strbuf problem = STRBUF_NULL;
@@ -410,10 +438,63 @@ apply_section(const struct config_section *section, void *base)
 
 	for (i = 0; i < option_count() && r == 0; i++) {
 		option = option_at(i);
-		/* allow has set the rows of both. */
+		if (option->section == section)
+			r = set_default(option, base, &problem);
+	}
+	strbuf_free(&problem);
+	return r;
+}
+
+/* What is being filled, and where it keeps whence its values came. */
+struct part {
+	struct config *config;
+	void *base;
+	struct config_source **sources;
+	size_t *source_count;
+};
+
+/* Set one field from what counts for it, or from its default. */
+static int
+apply_option(const struct config_section *section,
+    const struct config_option *option, const struct part *part,
+    struct strbuf *problem)
+{
+	const struct config_assignment *a = effective(section, option);
+	bool command_line = a != NULL && a->command_line;
+	struct config_origin origin;
+	int r = a == NULL ? set_default(option, part->base, problem) : 0;
+
+	for (; a != NULL && r == 0; a = a->next) {
+		if (!option_same_field(a->option, option) || a->bad ||
+		    a->command_line != command_line)
+			continue;
+		origin.file = a->place.file->name;
+		origin.line = a->place.line;
+		r = option_parse(a->option, part->base, a->value, a->length,
+		    &origin, problem);
+		if (r == 0)
+			r = config_add_source(part->config, part->sources,
+			    part->source_count, a->option, &origin);
+		if (!(option->flags & OPTION_REPEATABLE))
+			break;
+	}
+	return r;
+}
+
+/* Set all fields of a struct config(_listener, _upstream). */
+static int
+apply_section(const struct config_section *section, const struct part *part)
+{
+	const struct config_option *option;
+	struct strbuf problem = STRBUF_NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < option_count() && r == 0; i++) {
+		option = option_at(i);
 		if (option->section == option_section_of(section) &&
-		    option->type != OPTION_DENY)
-			r = apply_option(section, option, base, &problem);
+		    !option_is_second(option))
+			r = apply_option(section, option, part, &problem);
 	}
 	strbuf_free(&problem);
 	return r;
@@ -423,9 +504,13 @@ static int
 make_listener(struct config *config, const struct config_section *section)
 {
 	struct config_listener *listener = calloc(1, sizeof(*listener));
+	const struct part part = {config, listener,
+	    listener ? &listener->sources : NULL,
+	    listener ? &listener->source_count : NULL};
 
 	if (listener == NULL)
 		return -ENOMEM;
+	listener->owner = config;
 	listener->index = config->listener_count;
 	config->listeners[config->listener_count++] = listener;
 	listener->name = strdup(section->name);
@@ -433,7 +518,26 @@ make_listener(struct config *config, const struct config_section *section)
 	listener->origin.line = section->place.line;
 	if (listener->name == NULL || listener->origin.file == NULL)
 		return -ENOMEM;
-	return apply_section(section, listener);
+	return apply_section(section, &part);
+}
+
+static int
+make_upstream(struct config *config, struct config_section *section)
+{
+	struct config_upstream *upstream =
+	    config_upstream_new(config, section->name);
+	const struct part part = {config, upstream,
+	    upstream ? &upstream->sources : NULL,
+	    upstream ? &upstream->source_count : NULL};
+
+	if (upstream == NULL)
+		return -ENOMEM;
+	section->upstream = upstream;
+	upstream->origin.file = strdup(section->place.file->name);
+	upstream->origin.line = section->place.line;
+	if (upstream->origin.file == NULL)
+		return -ENOMEM;
+	return apply_section(section, &part);
 }
 
 /* Make config of all sections; sections gets those of the listeners. */
@@ -441,11 +545,15 @@ static int
 make_config(struct config_builder *builder, struct config *config,
     struct config_section **sections)
 {
+	const struct part part = {
+	    config, config, &config->sources, &config->source_count};
 	struct config_section *section;
-	int r = apply_section(builder->weir, config);
+	int r = apply_section(builder->weir, &part);
 
 	for (section = builder->sections; section != NULL && r == 0;
 	     section = section->next) {
+		if (section->kind == CONFIG_SECTION_UPSTREAM)
+			r = make_upstream(config, section);
 		if (section->kind != CONFIG_SECTION_LISTENER)
 			continue;
 		sections[config->listener_count] = section;
@@ -564,16 +672,19 @@ config_builder_set(struct config_builder *builder, const char *section,
 	size_t before = config_builder_mistake_count(builder);
 	struct config_place place = {config_file_get(builder, origin), 0};
 	struct config_section *target = builder->weir;
+	enum config_section_kind kind;
 
 	if (place.file == NULL)
 		return -1;
 	if (strcmp(section, "weir") != 0) {
-		if (!config_name_check(builder, name, place))
+		kind = strcmp(section, "upstream") == 0
+			   ? CONFIG_SECTION_UPSTREAM
+			   : CONFIG_SECTION_LISTENER;
+		if (!config_name_check(builder, kind, name, place))
 			return -1;
-		target = config_section_find(builder, name);
+		target = config_section_find(builder, kind, name);
 		if (target == NULL)
-			target = config_section_new(
-			    builder, CONFIG_SECTION_LISTENER, name, place);
+			target = config_section_new(builder, kind, name, place);
 		if (target == NULL)
 			return -1;
 	}

@@ -36,21 +36,16 @@ struct config_assignment {
 	struct config_assignment *next; /* section.first */
 };
 
-enum config_section_kind {
-	CONFIG_SECTION_WEIR,
-	CONFIG_SECTION_DEFAULTS,
-	CONFIG_SECTION_LISTENER,
-};
-
 struct config_section {
 	enum config_section_kind kind;
-	char *name; /* LISTENER; owned */
+	char *name; /* LISTENER, UPSTREAM; owned */
 	struct config_place place;
 	struct config_assignment *first, *last; /* owned */
 	/* The [defaults] that hold here, which themselves lead to those before
 	 * them; not owned, NULL: none. */
 	const struct config_section *defaults;
-	struct config_section *next; /* builder.sections */
+	struct config_upstream *upstream; /* UPSTREAM: what became of it */
+	struct config_section *next;	  /* builder.sections */
 };
 
 struct config_mistake {
@@ -66,7 +61,7 @@ struct config_builder {
 	struct config_section *weir;			/* one of sections */
 	const struct config_section *defaults;		/* those in force */
 	size_t listener_count;
-	void *by_name; /* listeners, of tsearch(3) */
+	void *by_name; /* listeners and upstreams, of tsearch(3) */
 	struct config_mistake *mistakes;
 	size_t mistake_count;
 	const struct config_reading *reading; /* the file that is being read */
@@ -89,13 +84,17 @@ void config_place_text(struct strbuf *text, struct config_place place);
 struct config_section *config_section_new(struct config_builder *builder,
     enum config_section_kind kind, const char *name, struct config_place place);
 
-/* The listener of that name, or NULL. */
-struct config_section *config_section_find(
-    const struct config_builder *builder, const char *name);
+/* The listener or upstream of that name, or NULL. */
+struct config_section *config_section_find(const struct config_builder *builder,
+    enum config_section_kind kind, const char *name);
 
-/* Whether name can be that of a listener; notes a mistake where not. */
-bool config_name_check(struct config_builder *builder, const char *name,
-    struct config_place place);
+/* "listener" or "upstream", as it stands in the header of a section. */
+const char *config_kind_text(enum config_section_kind kind);
+
+/* Whether name can be that of a listener or upstream; notes a mistake where
+ * not. */
+bool config_name_check(struct config_builder *builder,
+    enum config_section_kind kind, const char *name, struct config_place place);
 
 /* KEY = VALUE in a section: checks it, and notes what is wrong. */
 void config_assign(struct config_builder *builder,
@@ -117,8 +116,29 @@ void config_include(struct config_builder *builder, const char *pattern,
 void config_validate(struct config_builder *builder, struct config *config,
     struct config_section *const *sections);
 
-/* Free what a listener or a configuration holds, but not itself. */
+/* Give the keys of a struct config(_listener, _upstream) their defaults.
+ * Returns 0 or -ENOMEM. */
+int config_set_defaults(enum option_section section, void *base);
+
+/* Note where a value of an option came from; source.c. Returns 0 or -ENOMEM. */
+int config_add_source(struct config *config, struct config_source **sources,
+    size_t *count, const struct config_option *option,
+    const struct config_origin *origin);
+
+/* Add an upstream; NULL where memory is refused. */
+struct config_upstream *config_upstream_new(
+    struct config *config, const char *name);
+
+/* Lead every listener to its upstreams, make the implicit ones and give
+ * servers their names; notes what is wrong; pool.c. */
+void config_make_pools(struct config_builder *builder, struct config *config);
+
+/* Free what a part of a configuration holds, but not itself. */
 void config_listener_clear(struct config_listener *listener);
+void config_upstream_clear(struct config_upstream *upstream);
+
+/* Forget where a listener forwards to: its mode is another. */
+void config_clear_forward(struct config_listener *listener);
 void config_clear(struct config *config);
 
 #endif

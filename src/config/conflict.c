@@ -5,7 +5,7 @@
  */
 #include <config.h>
 
-#include "config/conflict_priv.h"
+#include "config/validate_priv.h"
 
 #include <net/if.h>
 #include <stdlib.h>
@@ -163,6 +163,8 @@ uses_meet(const struct use *a, const struct use *b)
 		return a->endpoint->name[0] == '\0' ||
 		       b->endpoint->name[0] == '\0' ||
 		       strcmp(a->endpoint->name, b->endpoint->name) == 0;
+	case WEIR_ENDPOINT_SRV: /* is not for listen */
+		break;
 	}
 	return false;
 }

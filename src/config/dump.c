@@ -1,21 +1,21 @@
 /*
  * Prints a configuration so that it is a configuration again, with the same
- * meaning: every key, defaults included. A key that has no value stands in a
- * comment. Includes, [defaults] and environment variables are resolved.
+ * meaning: every key, defaults included. A key that has no value, or no effect,
+ * stands in a comment. Includes, [defaults] and environment variables are
+ * resolved.
  */
 #include <config.h>
 
 #include <errno.h>
 #include <string.h>
 
-#include "config/option.h"
+#include "config/option_priv.h"
 #include "config/value.h"
 #include "util/strbuf.h"
 
 struct dump {
 	struct strbuf text;
-	bool any;     /* the option has a value */
-	bool comment; /* it has no effect here, and is only told */
+	bool any; /* the option has a value */
 };
 
 static void
@@ -24,8 +24,6 @@ on_value(const char *key, const char *value, size_t length, void *user)
 	struct dump *dump = user;
 
 	dump->any = true;
-	if (dump->comment)
-		strbuf_text(&dump->text, "# ");
 	if (value == NULL)
 		dump->text.failed = true;
 	else
@@ -40,21 +38,32 @@ is_listed(const struct config_option *option)
 	       option->type != OPTION_TARGET;
 }
 
-/* Keys of a socket file, where no such file is made. */
 static bool
-has_no_effect(const struct config_option *option, const void *base)
+makes_socket_file(const struct config_listener *listener)
 {
-	const struct config_listener *listener = base;
 	size_t i;
 
-	if (option->section != OPTION_LISTENER ||
-	    strncmp(option->key, "unix_", 5) != 0)
-		return false;
 	for (i = 0; i < listener->listen_count; i++)
 		if (listener->listen[i].endpoint.kind == WEIR_ENDPOINT_UNIX &&
 		    !listener->listen[i].endpoint.abstract)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+bool
+option_has_no_effect(const struct config_option *option, const void *base)
+{
+	const struct config_listener *listener = base;
+
+	if (option->section != OPTION_LISTENER)
+		return false;
+	if (strncmp(option->key, "unix_", 5) == 0)
+		return !makes_socket_file(listener);
+	if (strncmp(option->key, "tls_", 4) == 0)
+		return !listener->tls.on;
+	if (strncmp(option->key, "upstream_tls_", 13) == 0)
+		return !listener->upstream_tls.on;
+	return false;
 }
 
 static void
@@ -65,12 +74,13 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 
 	for (i = 0; i < option_count(); i++) {
 		option = option_at(i);
-		if (option->section != section ||
+		if (option->section != section || option_is_second(option) ||
 		    (option->flags & OPTION_COMMAND_LINE))
 			continue;
 		dump->any = false;
-		dump->comment = has_no_effect(option, base);
-		option_print(option, base, on_value, dump);
+		/* What has no effect is told like what is not set. */
+		if (!option_has_no_effect(option, base))
+			option_print(option, base, on_value, dump);
 		if (!dump->any && option->value != NULL)
 			strbuf_format(&dump->text, "# %s = %s\n", option->key,
 			    option->value);
@@ -82,7 +92,7 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 int
 config_dump(const struct config *config, FILE *out)
 {
-	struct dump dump = {STRBUF_NULL, false, false};
+	struct dump dump = {STRBUF_NULL, false};
 	size_t i;
 	int r = 0;
 
@@ -92,6 +102,13 @@ config_dump(const struct config *config, FILE *out)
 		strbuf_format(&dump.text, "\n[listener %s]\n",
 		    config->listeners[i]->name);
 		dump_section(&dump, OPTION_LISTENER, config->listeners[i]);
+	}
+	for (i = 0; i < config->upstream_count; i++) {
+		if (config->upstreams[i]->implicit)
+			continue;
+		strbuf_format(&dump.text, "\n[upstream %s]\n",
+		    config->upstreams[i]->name);
+		dump_section(&dump, OPTION_UPSTREAM, config->upstreams[i]);
 	}
 	if (dump.text.failed) {
 		errno = ENOMEM;

@@ -61,18 +61,20 @@ note_unknown_section(
 	nearest_try(&nearest, "weir");
 	nearest_try(&nearest, "defaults");
 	nearest_try(&nearest, "listener");
+	nearest_try(&nearest, "upstream");
 	known = nearest_get(&nearest);
 	if (known == NULL)
 		config_note(reading->builder, place,
-		    "unknown section [%s] (there are [weir], [defaults] and "
-		    "[listener NAME])",
+		    "unknown section [%s] (there are [weir], [defaults], "
+		    "[listener NAME] and [upstream NAME])",
 		    name);
 	else
 		config_note(reading->builder, place,
 		    "unknown section [%s] (did you mean [%s%s]?)", name, known,
-		    strcmp(known, "listener") != 0 ? ""
-		    : *rest != '\0'		   ? rest
-						   : " NAME");
+		    strcmp(known, "weir") == 0 || strcmp(known, "defaults") == 0
+			? ""
+		    : *rest != '\0' ? rest
+				    : " NAME");
 	free(word);
 }
 
@@ -104,33 +106,33 @@ begin_defaults(struct config_reading *reading, struct config_place place)
 	reading->section = section;
 }
 
+/* [listener NAME] or [upstream NAME]. */
 static void
-begin_listener(
-    struct config_reading *reading, const char *name, struct config_place place)
+begin_named(struct config_reading *reading, enum config_section_kind kind,
+    const char *name, struct config_place place)
 {
 	struct config_builder *builder = reading->builder;
+	const char *what = config_kind_text(kind);
 	const struct config_section *first;
 	struct strbuf text = STRBUF_NULL;
 
 	if (*name == '\0') {
 		config_note(builder, place,
-		    "[listener] has no name (write [listener NAME])");
+		    "[%s] has no name (write [%s NAME])", what, what);
 		return;
 	}
-	if (!config_name_check(builder, name, place))
+	if (!config_name_check(builder, kind, name, place))
 		return;
-	first = config_section_find(builder, name);
+	first = config_section_find(builder, kind, name);
 	if (first != NULL) {
 		config_place_text(&text, first->place);
-		config_note(builder, place,
-		    "[listener %s] stands already at %s", name,
-		    strbuf_get(&text));
+		config_note(builder, place, "[%s %s] stands already at %s",
+		    what, name, strbuf_get(&text));
 		strbuf_free(&text);
 		return;
 	}
-	reading->section =
-	    config_section_new(builder, CONFIG_SECTION_LISTENER, name, place);
-	if (reading->section != NULL)
+	reading->section = config_section_new(builder, kind, name, place);
+	if (reading->section != NULL && kind == CONFIG_SECTION_LISTENER)
 		reading->section->defaults = builder->defaults;
 }
 
@@ -152,7 +154,9 @@ on_section(const char *name, unsigned line, void *user)
 	reading->section = NULL;
 	reading->any_section = true;
 	if (word_is(name, "listener"))
-		begin_listener(reading, rest, place);
+		begin_named(reading, CONFIG_SECTION_LISTENER, rest, place);
+	else if (word_is(name, "upstream"))
+		begin_named(reading, CONFIG_SECTION_UPSTREAM, rest, place);
 	else if (!word_is(name, "weir") && !word_is(name, "defaults"))
 		note_unknown_section(reading, name, place);
 	else if (*rest != '\0')

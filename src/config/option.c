@@ -50,19 +50,42 @@ option_nearest(enum option_section section, const char *key)
 const char *
 option_section_text(enum option_section section)
 {
-	return section == OPTION_WEIR ? "weir" : "listener";
+	static const char *const names[] = {
+	    [OPTION_WEIR] = "weir",
+	    [OPTION_LISTENER] = "listener",
+	    [OPTION_UPSTREAM] = "upstream",
+	};
+
+	return names[section];
 }
 
-static bool
-is_acl(const struct config_option *option)
+bool
+option_is_second(const struct config_option *option)
 {
-	return option->type == OPTION_ALLOW || option->type == OPTION_DENY;
+	return option->type == OPTION_DENY || option->type == OPTION_ALPN;
+}
+
+bool
+option_shares_list(const struct config_option *option)
+{
+	return option_is_second(option) || option->type == OPTION_ALLOW ||
+	       option->type == OPTION_SNI;
+}
+
+/* The type that prints the list of an option. */
+static enum option_type
+list_type(const struct config_option *option)
+{
+	if (option->type == OPTION_DENY)
+		return OPTION_ALLOW;
+	return option->type == OPTION_ALPN ? OPTION_SNI : option->type;
 }
 
 bool
 option_same_field(const struct config_option *a, const struct config_option *b)
 {
-	return a == b || (is_acl(a) && is_acl(b));
+	return a == b || ((option_is_second(a) || option_is_second(b)) &&
+			     list_type(a) == list_type(b));
 }
 
 void *
@@ -155,6 +178,75 @@ option_group_id(const char *name, gid_t *ret)
 }
 
 int
+option_copy_origin(
+    struct config_origin *ret, const struct config_origin *origin)
+{
+	ret->file = origin->file ? strdup(origin->file) : NULL;
+	ret->line = origin->line;
+	return ret->file != NULL || origin->file == NULL ? 0 : -ENOMEM;
+}
+
+/* The functions of a type; those of one field alone are the rest. */
+struct type {
+	int (*parse)(const struct option_input *in);
+	option_printer *print;
+};
+
+static const struct type *
+type_of(const struct config_option *option)
+{
+	static const struct type scalar = {
+	    option_parse_scalar, option_print_scalar};
+	static const struct type place = {
+	    option_parse_place, option_print_place};
+	static const struct type address = {
+	    option_parse_address, option_print_address};
+	static const struct type acl = {option_parse_acl, option_print_acl};
+	static const struct type route = {
+	    option_parse_route, option_print_route};
+	static const struct type tls = {option_parse_tls, option_print_tls};
+	static const struct type dns = {option_parse_dns, option_print_dns};
+	static const struct type server = {
+	    option_parse_server, option_print_server};
+	static const struct type health = {
+	    option_parse_health, option_print_health};
+
+	switch (option->type) {
+	case OPTION_CONTROL:
+	case OPTION_LOG:
+	case OPTION_ACCESS_LOG:
+	case OPTION_INCLUDE:
+	case OPTION_TARGET:
+	case OPTION_GREETING:
+		return &place;
+	case OPTION_LISTEN:
+	case OPTION_LOCAL_ADDRESS:
+		return &address;
+	case OPTION_FORWARD:
+	case OPTION_SNI:
+	case OPTION_ALPN:
+		return &route;
+	case OPTION_ALLOW:
+	case OPTION_DENY:
+	case OPTION_ACCEPT_PROXY:
+		return &acl;
+	case OPTION_CERTIFICATE:
+	case OPTION_KEY:
+	case OPTION_PROTOCOLS:
+	case OPTION_HOST:
+		return &tls;
+	case OPTION_DNS:
+		return &dns;
+	case OPTION_SERVER:
+		return &server;
+	case OPTION_HEALTH_CHECK:
+		return &health;
+	default:
+		return &scalar;
+	}
+}
+
+int
 option_parse(const struct config_option *option, void *base, const char *value,
     size_t length, const struct config_origin *origin, struct strbuf *problem)
 {
@@ -163,50 +255,12 @@ option_parse(const struct config_option *option, void *base, const char *value,
 
 	if (option->type != OPTION_GREETING && strlen(value) != length)
 		return option_refuse(&in, "holds a NUL byte");
-	switch (option->type) {
-	case OPTION_CONTROL:
-	case OPTION_LOG:
-	case OPTION_ACCESS_LOG:
-	case OPTION_INCLUDE:
-	case OPTION_TARGET:
-	case OPTION_GREETING:
-		return option_parse_place(&in);
-	case OPTION_LISTEN:
-	case OPTION_UPSTREAM:
-	case OPTION_LOCAL_ADDRESS:
-		return option_parse_address(&in);
-	case OPTION_ALLOW:
-	case OPTION_DENY:
-		return option_parse_acl(&in);
-	default:
-		return option_parse_scalar(&in);
-	}
+	return type_of(option)->parse(&in);
 }
 
 void
 option_print(const struct config_option *option, const void *base,
     option_emit *emit, void *user)
 {
-	switch (option->type) {
-	case OPTION_CONTROL:
-	case OPTION_LOG:
-	case OPTION_ACCESS_LOG:
-	case OPTION_INCLUDE:
-	case OPTION_TARGET:
-	case OPTION_GREETING:
-		option_print_place(option, base, emit, user);
-		break;
-	case OPTION_LISTEN:
-	case OPTION_UPSTREAM:
-	case OPTION_LOCAL_ADDRESS:
-		option_print_address(option, base, emit, user);
-		break;
-	case OPTION_ALLOW:
-	case OPTION_DENY:
-		option_print_acl(option, base, emit, user);
-		break;
-	default:
-		option_print_scalar(option, base, emit, user);
-		break;
-	}
+	type_of(option)->print(option, base, emit, user);
 }

@@ -14,7 +14,7 @@
 
 struct strbuf;
 
-enum option_section { OPTION_WEIR, OPTION_LISTENER };
+enum option_section { OPTION_WEIR, OPTION_LISTENER, OPTION_UPSTREAM };
 
 /* The form of a value; in brackets what the field is. */
 enum option_type {
@@ -37,12 +37,22 @@ enum option_type {
 	OPTION_ACCESS_LOG, /* where the access log goes */
 	OPTION_INCLUDE,	   /* acts at once, has no field */
 	OPTION_LISTEN,	   /* ADDRESS to listen on */
-	OPTION_UPSTREAM,   /* ADDRESS to connect to */
-	OPTION_TARGET,	   /* of a pipe */
-	OPTION_GREETING,   /* bytes, with escapes outside of quotes too */
-	OPTION_ALLOW,	   /* a row of the list that both share */
+	OPTION_FORWARD,	   /* ADDRESS to connect to, or NAME */
+	OPTION_SNI,	   /* a row of the list that both share */
+	OPTION_ALPN,
+	OPTION_TARGET,	 /* of a pipe */
+	OPTION_GREETING, /* bytes, with escapes outside of quotes too */
+	OPTION_ALLOW,	 /* a row of the list that both share */
 	OPTION_DENY,
 	OPTION_LOCAL_ADDRESS, /* an IP address, or any */
+	OPTION_ACCEPT_PROXY,  /* CIDR, all or no */
+	OPTION_CERTIFICATE,   /* a file of a pair (struct config_tls) */
+	OPTION_KEY,
+	OPTION_PROTOCOLS, /* names, divided by commas (char *) */
+	OPTION_HOST,	  /* a host name or IP address (char *) */
+	OPTION_DNS,	  /* ADDRESS of a name server */
+	OPTION_SERVER,
+	OPTION_HEALTH_CHECK,
 };
 
 struct option_choice {
@@ -53,12 +63,14 @@ struct option_choice {
 #define OPTION_REPEATABLE   0x01 /* each line adds a row */
 #define OPTION_ZERO	    0x02 /* 0 (off) is fine, though below min */
 #define OPTION_COMMAND_LINE 0x04 /* no key of the file, nor of -o */
+#define OPTION_REBIND	    0x08 /* comes into force when bound anew */
+#define OPTION_RESTART	    0x10 /* comes into force at a start only */
 
 struct config_option {
 	enum option_section section;
 	const char *key;
 	enum option_type type;
-	size_t offset, size; /* the field, in struct config(_listener) */
+	size_t offset, size; /* the field, in struct config(_...) */
 	uint64_t min, max;   /* of numbers; max 0: what the type holds */
 	uint64_t step;	     /* the value is a multiple of it; 0: any */
 	unsigned flags;
@@ -79,15 +91,21 @@ const struct config_option *option_find(
 /* The key of that section that is most likely meant, or NULL. */
 const char *option_nearest(enum option_section section, const char *key);
 
-/* "weir" or "listener". */
+/* "weir", "listener" or "upstream". */
 const char *option_section_text(enum option_section section);
 
-/* Whether a and b fill the same field: allow and deny do. */
+/* Whether a and b fill the same list: allow and deny do, sni and alpn too. */
 bool option_same_field(
     const struct config_option *a, const struct config_option *b);
 
+/* Whether it fills a list together with another one. */
+bool option_shares_list(const struct config_option *option);
+
+/* Whether a list that two options share is printed by the other one. */
+bool option_is_second(const struct config_option *option);
+
 /*
- * Set the option in base, a struct config or config_listener, from a value
+ * Set the option in base, a struct config(_listener, _upstream), from a value
  * whose escapes and variables are done; value[length] is a NUL. A repeatable
  * one adds a row, another replaces what was there. origin is copied where the
  * field keeps one. Returns 0, -ENOMEM, or -EINVAL with what is wrong in
@@ -99,12 +117,14 @@ int option_parse(const struct config_option *option, void *base,
 
 /*
  * Call emit for each value of the option in base, as text that option_parse()
- * takes; key is the option's, but for rows of allow and deny, which come both
- * with allow, in their order. No call for a field that has no value.
+ * takes; key is the option's, but for rows of a list that two options share,
+ * which come all with the first of them, in their order. No call for a field
+ * that has no value.
  */
 typedef void option_emit(
     const char *key, const char *value, size_t length, void *user);
-void option_print(const struct config_option *option, const void *base,
-    option_emit *emit, void *user);
+typedef void option_printer(const struct config_option *option,
+    const void *base, option_emit *emit, void *user);
+option_printer option_print;
 
 #endif

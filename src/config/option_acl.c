@@ -1,5 +1,6 @@
 /*
- * The rows of allow and deny, which are one list in the order of the file. A
+ * The rows of allow and deny, which are one list in the order of the file, and
+ * those of accept_proxy. A
  * network is kept with its host bits zero; a row that has some set is refused,
  * because it can mean either the network or the one address.
  */
@@ -48,8 +49,10 @@ parse_network(const struct option_input *in, struct config_acl *row)
 	family = row->family == 4 ? AF_INET : AF_INET6;
 	if (row->family == 0 || inet_pton(family, host, row->bytes) != 1)
 		return option_refuse(in,
-		    "is no network (10.0.0.0/8, 2001:db8::/32, an address, all, "
-		    "user:NAME or group:NAME)");
+		    "is no network (10.0.0.0/8, 2001:db8::/32, an address, %s)",
+		    in->option->type == OPTION_ACCEPT_PROXY
+			? "all or no"
+			: "all, user:NAME or group:NAME");
 	bits = row->family == 4 ? 32 : 128;
 	prefix = bits;
 	if (slash != NULL &&
@@ -78,6 +81,8 @@ parse_kind(const struct option_input *in, struct config_acl *row)
 		row->kind = CONFIG_ACL_ALL;
 		return 0;
 	}
+	if (in->option->type == OPTION_ACCEPT_PROXY)
+		return parse_network(in, row);
 	if (strncmp(in->value, "user:", 5) == 0) {
 		if (option_user_id(in->value + 5, &uid) < 0)
 			return option_refuse(in, "is no user of this system");
@@ -99,24 +104,30 @@ int
 option_parse_acl(const struct option_input *in)
 {
 	struct config_listener *listener = in->base;
-	struct config_acl row, *rows;
+	bool proxy = in->option->type == OPTION_ACCEPT_PROXY;
+	struct config_acl row, *rows, **field;
+	size_t *count;
 	int r;
 
+	field = proxy ? &listener->accept_proxy : &listener->acl;
+	count = proxy ? &listener->accept_proxy_count : &listener->acl_count;
+	if (proxy && strcmp(in->value, "no") == 0)
+		return 0; /* that it stands alone is validate.c's */
 	memset(&row, 0, sizeof(row));
-	row.allow = in->option->type == OPTION_ALLOW;
+	row.allow = in->option->type != OPTION_DENY;
 	r = parse_kind(in, &row);
 	if (r < 0)
 		return r;
 	row.text = strdup(in->value);
 	if (row.text == NULL)
 		return -ENOMEM;
-	rows = option_grow(listener->acl, listener->acl_count, sizeof(row));
+	rows = option_grow(*field, *count, sizeof(row));
 	if (rows == NULL) {
 		free(row.text);
 		return -ENOMEM;
 	}
-	rows[listener->acl_count++] = row;
-	listener->acl = rows;
+	rows[(*count)++] = row;
+	*field = rows;
 	return 0;
 }
 
@@ -128,6 +139,15 @@ option_print_acl(const struct config_option *option, const void *base,
 	const struct config_acl *row;
 	size_t i;
 
+	if (option->type == OPTION_ACCEPT_PROXY) {
+		for (i = 0; i < listener->accept_proxy_count; i++) {
+			row = &listener->accept_proxy[i];
+			emit(option->key, row->text, strlen(row->text), user);
+		}
+		if (i == 0)
+			emit(option->key, "no", 2, user);
+		return;
+	}
 	for (i = 0; option->type == OPTION_ALLOW && i < listener->acl_count;
 	     i++) {
 		row = &listener->acl[i];

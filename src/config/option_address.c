@@ -12,9 +12,9 @@
 
 #include "config/option_priv.h"
 
-/* Refuse what an upstream cannot be. Returns 0 or the refusal. */
+/* Refuse what cannot be connected to. Returns 0 or the refusal. */
 static int
-check_upstream(
+check_connect(
     const struct option_input *in, const struct weir_endpoint *endpoint)
 {
 	switch (endpoint->kind) {
@@ -23,6 +23,7 @@ check_upstream(
 		return option_refuse(
 		    in, "is a socket to listen on, not one to connect to");
 	case WEIR_ENDPOINT_UNIX:
+	case WEIR_ENDPOINT_SRV:
 		return 0;
 	case WEIR_ENDPOINT_TCP:
 		break;
@@ -56,53 +57,76 @@ check_unix(const struct option_input *in, const struct weir_endpoint *endpoint)
 	return 0;
 }
 
-static int
-parse_endpoint(const struct option_input *in, struct weir_endpoint *ret)
+int
+option_endpoint(const struct option_input *whole, const char *text,
+    struct weir_endpoint *ret)
 {
+	struct option_input in = *whole;
+	bool listen = in.option->type == OPTION_LISTEN;
 	const char *problem = NULL;
 	int r;
 
-	if (strncmp(in->value, "srv:", 4) == 0)
-		return option_refuse(in,
-		    "asks for a DNS SRV record, which this build cannot look "
-		    "up");
-	if (weir_endpoint_parse(ret, in->value, &problem) < 0)
-		return option_refuse(in, "is not an address: %s",
+	in.value = text;
+	in.length = strlen(text);
+	if (weir_endpoint_parse(ret, text, &problem) < 0)
+		return option_refuse(&in, "is not an address: %s",
 		    problem ? problem : "its form is not known");
-	r = check_unix(in, ret);
-	if (r == 0 && in->option->type == OPTION_UPSTREAM)
-		r = check_upstream(in, ret);
+	if (listen && ret->kind == WEIR_ENDPOINT_SRV)
+		return option_refuse(
+		    &in, "is a name to connect to, not one to listen on");
+	r = check_unix(&in, ret);
+	if (r == 0 && !listen)
+		r = check_connect(&in, ret);
 	return r;
 }
 
+bool
+option_is_name(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				      "_.-";
+
+	return text[0] != '\0' && text[strspn(text, letters)] == '\0';
+}
+
+bool
+option_is_host(const char *text)
+{
+	struct weir_endpoint endpoint;
+	char address[WEIR_HOST_TEXT + sizeof(":1")];
+
+	if (weir_is_ip(text))
+		return true;
+	if (!option_is_name(text) || strlen(text) >= WEIR_HOST_TEXT)
+		return false;
+	snprintf(address, sizeof(address), "%s:1", text);
+	return weir_endpoint_parse(&endpoint, address, NULL) == 0;
+}
+
 static int
-parse_row(const struct option_input *in)
+parse_listen(const struct option_input *in)
 {
 	struct config_listener *listener = in->base;
-	bool listen = in->option->type == OPTION_LISTEN;
-	struct weir_endpoint endpoint;
-	struct config_address row, *rows, **field;
-	size_t *count;
-	int r = parse_endpoint(in, &endpoint);
+	struct config_address row, *rows;
+	int r;
 
+	memset(&row, 0, sizeof(row));
+	r = option_endpoint(in, in->value, &row.endpoint);
 	if (r < 0)
 		return r;
-	field = listen ? &listener->listen : &listener->upstream;
-	count = listen ? &listener->listen_count : &listener->upstream_count;
-	row.endpoint = endpoint;
-	row.text = strdup(in->value);
-	row.origin.file = in->origin->file ? strdup(in->origin->file) : NULL;
-	row.origin.line = in->origin->line;
-	rows = option_grow(*field, *count, sizeof(row));
+	rows =
+	    option_grow(listener->listen, listener->listen_count, sizeof(row));
 	if (rows != NULL)
-		*field = rows;
-	if (rows == NULL || row.text == NULL ||
-	    (row.origin.file == NULL && in->origin->file != NULL)) {
+		listener->listen = rows;
+	row.text = strdup(in->value);
+	r = option_copy_origin(&row.origin, in->origin);
+	if (rows == NULL || row.text == NULL || r < 0) {
 		free(row.text);
 		free(row.origin.file);
 		return -ENOMEM;
 	}
-	rows[(*count)++] = row;
+	rows[listener->listen_count++] = row;
 	return 0;
 }
 
@@ -126,7 +150,7 @@ int
 option_parse_address(const struct option_input *in)
 {
 	return in->option->type == OPTION_LOCAL_ADDRESS ? parse_local(in)
-							: parse_row(in);
+							: parse_listen(in);
 }
 
 void
@@ -134,12 +158,8 @@ option_print_address(const struct config_option *option, const void *base,
     option_emit *emit, void *user)
 {
 	const struct config_listener *listener = base;
-	bool listen = option->type == OPTION_LISTEN;
-	const struct config_address *rows =
-	    listen ? listener->listen : listener->upstream;
-	size_t i,
-	    count = listen ? listener->listen_count : listener->upstream_count;
 	char text[WEIR_ADDRESS_TEXT + WEIR_HOST_TEXT];
+	size_t i;
 
 	if (option->type == OPTION_LOCAL_ADDRESS) {
 		snprintf(text, sizeof(text), "any");
@@ -149,8 +169,9 @@ option_print_address(const struct config_option *option, const void *base,
 		emit(option->key, text, strlen(text), user);
 		return;
 	}
-	for (i = 0; i < count; i++) {
-		weir_endpoint_text(&rows[i].endpoint, text, sizeof(text));
+	for (i = 0; i < listener->listen_count; i++) {
+		weir_endpoint_text(
+		    &listener->listen[i].endpoint, text, sizeof(text));
 		emit(option->key, text, strlen(text), user);
 	}
 }

@@ -221,18 +221,24 @@ parse_id(const struct option_input *in)
 	return 0;
 }
 
+/* 0 stands for auto, one a core. */
 static int
 parse_workers(const struct option_input *in)
 {
-	uint64_t number;
+	uint64_t number = 0;
+	int r = 0;
 
-	if (strcmp(in->value, "auto") != 0 &&
-	    text_number(in->value, &number) == -EINVAL)
-		return option_refuse(in, "is not a number (try 1)");
-	if (strcmp(in->value, "1") != 0)
-		return option_refuse(
-		    in, "cannot be had: this build serves with one worker");
-	store(in, 1);
+	if (strcmp(in->value, "auto") != 0) {
+		r = text_number(in->value, &number);
+		if (r == -EINVAL)
+			return option_refuse(
+			    in, "is neither auto nor a number (try 1)");
+		if (r == -ERANGE || number > in->option->max)
+			return refuse_range(in, true);
+		if (number < in->option->min)
+			return refuse_range(in, false);
+	}
+	store(in, number);
 	return 0;
 }
 
@@ -316,6 +322,11 @@ option_print_scalar(const struct config_option *option, const void *base,
 		snprintf(number, sizeof(number), "%ju",
 		    (uintmax_t)listener->unix_user);
 		text = listener->unix_user_set ? number : NULL;
+		break;
+	case OPTION_WORKERS:
+		snprintf(
+		    number, sizeof(number), "%" PRIu64, load(option, base));
+		text = load(option, base) == 0 ? "auto" : number;
 		break;
 	case OPTION_GROUP_ID:
 		snprintf(number, sizeof(number), "%ju",

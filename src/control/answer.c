@@ -1,5 +1,6 @@
 /*
- * One answer of the control socket as a growing line of JSON.
+ * One answer of the control socket as a growing line of JSON, which may be
+ * sent piece by piece.
  *
  * jansson makes every value; only the frame of an answer and the commas of a
  * list are put around them here. Memory that is refused is noted, not acted
@@ -40,11 +41,34 @@ append_value(struct answer *answer, json_t *value)
 }
 
 void
+answer_warn(struct answer *answer, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	strbuf_vformat(&answer->warning, format, ap);
+	va_end(ap);
+}
+
+/* After the data. */
+static void
+append_end(struct answer *answer)
+{
+	if (answer->warning.failed)
+		answer->text.failed = true;
+	if (answer->warning.length > 0) {
+		strbuf_text(&answer->text, ",\"warning\":");
+		append_value(answer, answer_text(strbuf_get(&answer->warning)));
+	}
+	strbuf_text(&answer->text, "}\n");
+}
+
+void
 answer_ok(struct answer *answer, json_t *data)
 {
 	strbuf_text(&answer->text, "{\"ok\":true,\"data\":");
 	append_value(answer, data);
-	strbuf_text(&answer->text, "}\n");
+	append_end(answer);
 }
 
 void
@@ -67,6 +91,7 @@ void
 answer_list_begin(struct answer *answer)
 {
 	answer->rows = 0;
+	answer->listing = true;
 	strbuf_text(&answer->text, "{\"ok\":true,\"data\":[");
 }
 
@@ -81,7 +106,8 @@ answer_list_row(struct answer *answer, json_t *row)
 void
 answer_list_end(struct answer *answer)
 {
-	strbuf_text(&answer->text, "]}\n");
+	strbuf_text(&answer->text, "]");
+	append_end(answer);
 }
 
 bool
@@ -90,9 +116,17 @@ answer_given(const struct answer *answer)
 	return answer->text.length > 0 || answer->text.failed;
 }
 
+bool
+answer_failed(const struct answer *answer)
+{
+	return answer->text.failed;
+}
+
 const char *
 answer_line(const struct answer *answer, size_t *length)
 {
+	if (answer->text.failed && answer->sent)
+		return NULL;
 	if (answer->text.failed) {
 		*length = sizeof(no_memory) - 1;
 		return no_memory;
@@ -102,10 +136,18 @@ answer_line(const struct answer *answer, size_t *length)
 }
 
 void
+answer_sent(struct answer *answer)
+{
+	strbuf_reset(&answer->text);
+	answer->sent = true;
+}
+
+void
 answer_free(struct answer *answer)
 {
 	strbuf_free(&answer->text);
-	answer->rows = 0;
+	strbuf_free(&answer->warning);
+	*answer = (struct answer)ANSWER_NULL;
 }
 
 json_t *

@@ -1,9 +1,11 @@
 /*
  * One client of the control socket: lines in, answers out, in their order.
  *
- * What it holds is bounded: at most one request (CONTROL_REQUEST_MAX) and what
- * one read brought in, and the answer to one request. While an answer waits
- * for the client to take it, nothing more is read or carried out; a client
+ * A request may be answered later, when workers were asked, and a long answer
+ * comes in parts, each made once the one before has been taken. What a client
+ * holds is bounded: at most one request (CONTROL_REQUEST_MAX) and what one read
+ * brought in, and a part of one answer. While a request is being carried out or
+ * an answer waits for the client to take it, nothing more is read; a client
  * that takes none of it for stall_ms is dropped. A client that sends requests
  * faster than they can be carried out gets CLIENT_BATCH of them done in a
  * turn of the loop; and after requests that took time, those of all clients
@@ -37,13 +39,15 @@ struct control_client {
 	struct control_client_owner *owner;
 	struct weir_socket *socket; /* owned */
 	struct weir_timer *turn;    /* owned; more requests are to be done */
+	struct command *command;    /* owned; being carried out; or NULL */
 	struct command_caller caller;
 	char *in; /* owned; read, and not carried out yet */
 	size_t in_length;
 	size_t in_size; /* bytes allocated */
 	bool ended;	/* the client has shut its side */
 	bool waiting;	/* for the client to take its answer */
-	bool closing;	/* no more requests are carried out */
+	bool finishing; /* when that one is answered it is closed */
+	bool closing;	/* nothing more is sent */
 };
 
 struct control_client *
@@ -63,6 +67,7 @@ void
 control_client_free(struct control_client *client)
 {
 	LIST_REMOVE(client, next);
+	command_free(client->command);
 	weir_timer_free(client->turn);
 	weir_socket_free(client->socket);
 	free(client->in);
@@ -80,6 +85,13 @@ gone(struct control_client *client)
 }
 
 static void
+drop_command(struct control_client *client)
+{
+	command_free(client->command);
+	client->command = NULL;
+}
+
+static void
 drop_in(struct control_client *client)
 {
 	free(client->in);
@@ -92,60 +104,100 @@ static void
 close_soon(struct control_client *client)
 {
 	client->closing = true;
+	drop_command(client);
 	drop_in(client);
 	weir_timer_stop(client->turn);
 	weir_socket_pause(client->socket);
 	weir_socket_destroy_soon(client->socket);
 }
 
+/* Nothing can be sent; on_close follows. */
+static void
+close_now(struct control_client *client, int err)
+{
+	client->closing = true;
+	drop_command(client);
+	weir_socket_destroy(client->socket, err);
+}
+
 void
 control_client_finish(struct control_client *client)
 {
-	close_soon(client);
+	if (client->command == NULL)
+		close_soon(client);
+	else
+		client->finishing = true;
 }
 
-/* Send an answer, and note whether it waits for the client. */
-static void
-send_answer(struct control_client *client, const struct answer *answer)
+/* Send what there is of an answer, and note whether it waits for the client. */
+static int
+send_answer(struct control_client *client, struct answer *answer)
 {
 	size_t length;
 	const char *line = answer_line(answer, &length);
-	int err;
+	int err = line == NULL
+		      ? -ENOMEM
+		      : weir_socket_write(client->socket, line, length);
 
-	err = weir_socket_write(client->socket, line, length);
 	if (err == WEIR_WAIT) {
 		client->waiting = true;
 		(void)weir_socket_set_timeout(
 		    client->socket, client->owner->stall_ms);
-	} else if (err < 0) {
-		/* It has gone already, or there is no memory for an answer
-		 * to it: on_close follows either way. */
-		client->closing = true;
-		weir_socket_destroy(client->socket, err);
 	}
+	return err < 0 ? err : 0;
 }
 
-/* Carry out one line. False where the client has been freed meanwhile. */
+/* Send what its command has made. False where the client has been freed
+ * meanwhile. */
+static bool
+deliver(struct control_client *client)
+{
+	struct control_client_owner *owner = client->owner;
+	struct answer *answer = command_answer(client->command);
+	enum command_effect effect;
+	int err = answer_given(answer) ? send_answer(client, answer) : 0;
+
+	if (err != 0) {
+		/* It has gone already, or there is no memory for it. */
+		close_now(client, err);
+		return true;
+	}
+	if (!answer_failed(answer) &&
+	    command_state(client->command) != COMMAND_FINISHED) {
+		answer_sent(answer);
+		return true;
+	}
+	effect = command_effect(client->command);
+	drop_command(client);
+	if (client->finishing)
+		close_soon(client);
+	if (effect == COMMAND_DONE)
+		return true;
+	return owner->on_shutdown(effect == COMMAND_SHUTDOWN_NOW, owner->user);
+}
+
+static void on_told(struct command *command, void *user);
+
+/* Begin to carry out one line. False where the client has been freed. */
 static bool
 run_line(
     struct control_client *client, const char *line, size_t length, bool whole)
 {
-	struct control_client_owner *owner = client->owner;
-	struct answer answer = ANSWER_NULL;
-	enum command_effect effect;
+	int err;
 
 	if (length > 0 && line[length - 1] == '\r')
 		length--;
-	effect = command_run(
-	    owner->proxy, &client->caller, line, length, whole, &answer);
-	if (answer_given(&answer))
-		send_answer(client, &answer);
-	if (length > CONTROL_REQUEST_MAX)
-		close_soon(client);
-	answer_free(&answer);
-	if (effect == COMMAND_DONE)
+	err = command_start(&client->command, client->owner->subject,
+	    &client->caller, line, length, whole, on_told, client);
+	if (err != 0) {
+		close_now(client, err);
 		return true;
-	return owner->on_shutdown(effect == COMMAND_SHUTDOWN_NOW, owner->user);
+	}
+	if (client->command == NULL)
+		return true;
+	client->finishing = client->finishing || length > CONTROL_REQUEST_MAX;
+	return command_state(client->command) == COMMAND_WORKING ||
+	       deliver(client);
 }
 
 /*
@@ -183,25 +235,53 @@ consume(struct control_client *client, size_t offset)
 	client->in_length = rest;
 }
 
-/* Decide what comes next, after some lines were carried out. */
+/* Whether its command can make the next part of its answer. */
+static bool
+may_go_on(const struct control_client *client)
+{
+	return client->command != NULL && !client->waiting &&
+	       command_state(client->command) == COMMAND_RESTING;
+}
+
+/* Whether it can be carried out now what is next. */
+static bool
+has_work(const struct control_client *client)
+{
+	size_t length, after;
+
+	if (client->command != NULL || client->waiting)
+		return may_go_on(client);
+	return next_line(client, 0, &length, &after);
+}
+
+/* Decide what comes next, after some was carried out. */
 static void
 go_on(struct control_client *client)
 {
-	size_t length, after;
-	bool more = next_line(client, 0, &length, &after);
-
 	if (client->closing)
 		return;
-	if (more && !client->waiting &&
-	    weir_timer_start(client->turn, 0) != 0) {
-		close_soon(client);
-	} else if (more || client->waiting) {
+	if (has_work(client)) {
+		weir_socket_pause(client->socket);
+		if (weir_timer_start(client->turn, 0) != 0)
+			close_soon(client);
+	} else if (client->command != NULL || client->waiting) {
 		weir_socket_pause(client->socket);
 	} else if (client->ended) {
 		(void)weir_socket_end(client->socket);
 	} else {
 		weir_socket_resume(client->socket);
 	}
+}
+
+/* Its command, which waited for others, has made some of its answer. */
+static void
+on_told(struct command *command, void *user)
+{
+	struct control_client *client = user;
+
+	(void)command;
+	if (deliver(client))
+		go_on(client);
 }
 
 /* Carry out a batch of lines. False where the client has been freed. */
@@ -212,7 +292,8 @@ run_lines(struct control_client *client)
 	unsigned i;
 
 	for (i = 0; i < CLIENT_BATCH; i++) {
-		if (client->waiting || client->closing ||
+		if (client->command != NULL || client->waiting ||
+		    client->closing ||
 		    !next_line(client, offset, &length, &after))
 			break;
 		if (!run_line(client, client->in + offset, length,
@@ -223,6 +304,20 @@ run_lines(struct control_client *client)
 	if (!client->closing)
 		consume(client, offset);
 	return true;
+}
+
+/* One part of an answer, or some lines. False where the client has been
+ * freed. */
+static bool
+work(struct control_client *client)
+{
+	if (client->command == NULL)
+		return run_lines(client);
+	if (!may_go_on(client))
+		return true;
+	command_go_on(client->command);
+	return command_state(client->command) == COMMAND_WORKING ||
+	       deliver(client);
 }
 
 /* Carry out what can be now. The client may be freed afterwards. */
@@ -239,12 +334,11 @@ serve(struct control_client *client)
 			close_soon(client);
 		return;
 	}
-	if (!run_lines(client))
+	if (!work(client))
 		return;
 	end = weir_loop_now_ms(owner->loop);
 	owner->rest_until_ms = end + (end - begin);
-	if (!client->closing)
-		go_on(client);
+	go_on(client);
 }
 
 static void

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct control_client;
-struct proxy;
+struct control_subject;
 struct weir_loop;
 struct weir_socket;
 
@@ -18,7 +18,7 @@ LIST_HEAD(control_client_list, control_client);
 /* What a client needs of its server, whose list it is on while it lives. */
 struct control_client_owner {
 	struct weir_loop *loop;
-	struct proxy *proxy;
+	const struct control_subject *subject;
 	struct control_client_list clients;
 	uint64_t stall_ms;
 	uint64_t rest_until_ms; /* no request is carried out before that */
@@ -39,7 +39,8 @@ struct control_client_owner {
 int control_client_new(
     struct control_client_owner *owner, struct weir_socket *socket);
 
-/* Take no more requests, and free the client once its answers are taken. */
+/* Take no more requests, and free the client once the one that is being carried
+ * out is answered, and its answers are taken. */
 void control_client_finish(struct control_client *client);
 
 /* The next one of the list. */

@@ -21,6 +21,7 @@
 #include <weir/address.h>
 #include <weir/error.h>
 #include <weir/loop.h>
+#include <weir/move.h>
 #include <weir/server.h>
 #include <weir/socket.h>
 
@@ -33,8 +34,9 @@ struct control {
 	void *user;
 	struct weir_server *server; /* owned */
 	struct weir_timer *timer;   /* owned; of stopping */
-	unsigned depth;		    /* of handlers that are being called */
-	bool doomed;		    /* to be freed when depth is 0 */
+	uint64_t stop_ms;
+	unsigned depth; /* of handlers that are being called */
+	bool doomed;	/* to be freed when depth is 0 */
 	bool stopping;
 	bool full;	/* clients were refused since the last was accepted */
 	bool finishing; /* clients were told to finish */
@@ -122,7 +124,7 @@ on_timer(struct weir_timer *timer, void *user)
 	}
 	control->finishing = true;
 	if (LIST_EMPTY(&control->owner.clients) ||
-	    weir_timer_start(timer, CONTROL_STOP_MS) != 0)
+	    weir_timer_start(timer, control->stop_ms) != 0)
 		stopped(control);
 }
 
@@ -135,6 +137,33 @@ control_stop(struct control *control)
 	(void)weir_server_close(control->server);
 	if (weir_timer_start(control->timer, 0) != 0)
 		log_error("control socket: out of memory at its end");
+}
+
+int
+control_fd(const struct control *control)
+{
+	return weir_server_fd(control->server);
+}
+
+void
+control_hold(struct control *control, bool on)
+{
+	if (on)
+		weir_server_pause(control->server);
+	else
+		weir_server_resume(control->server);
+}
+
+void
+control_own_path(struct control *control)
+{
+	(void)weir_server_own_path(control->server);
+}
+
+void
+control_release(struct control *control)
+{
+	(void)weir_server_release(control->server);
 }
 
 unsigned
@@ -260,6 +289,9 @@ listen_on(struct control *control, const struct control_options *options)
 	struct weir_address address;
 	int err;
 
+	if (options->take_up)
+		return weir_server_listen_fd(
+		    control->server, options->fd, &listen);
 	err = weir_address_set_unix(&address, options->path, false);
 	if (err == 0)
 		err = make_directory(options);
@@ -269,7 +301,8 @@ listen_on(struct control *control, const struct control_options *options)
 }
 
 int
-control_start(struct control **ret, struct weir_loop *loop, struct proxy *proxy,
+control_start(struct control **ret, struct weir_loop *loop,
+    const struct control_subject *subject,
     const struct control_options *options,
     const struct control_handlers *handlers, void *user)
 {
@@ -284,8 +317,10 @@ control_start(struct control **ret, struct weir_loop *loop, struct proxy *proxy,
 		return -ENOMEM;
 	control->handlers = handlers;
 	control->user = user;
+	control->stop_ms =
+	    options->stop_ms > 0 ? options->stop_ms : CONTROL_STOP_MS;
 	control->owner.loop = loop;
-	control->owner.proxy = proxy;
+	control->owner.subject = subject;
 	control->owner.stall_ms =
 	    options->stall_ms > 0 ? options->stall_ms : CONTROL_STALL_MS;
 	control->owner.on_shutdown = on_shutdown;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct control;
-struct proxy;
+struct control_subject;
 struct weir_loop;
 
 /* Clients beyond so many are closed at once. */
@@ -48,25 +48,44 @@ struct control_options {
 	uid_t uid;
 	gid_t gid;
 
+	/* With take_up, fd listens there already, for the program before this
+	 * one; it is the control's from here on, its file by
+	 * control_own_path(). */
+	bool take_up;
+	int fd;
+
 	uint64_t stall_ms; /* 0: CONTROL_STALL_MS */
+	uint64_t stop_ms;  /* 0: CONTROL_STOP_MS */
 };
 
 /*
- * Begin to listen for requests about proxy, which must outlive *ret; handlers
+ * Begin to listen for requests about subject, which must outlive *ret; handlers
  * and user are kept by reference. *ret is the caller's. Returns 0; or -errno
  * (-ENOMEM, -ENAMETOOLONG, or why the directory cannot be made), and then
  * nothing is called. A failure to bind comes as on_failed.
  */
 int control_start(struct control **ret, struct weir_loop *loop,
-    struct proxy *proxy, const struct control_options *options,
+    const struct control_subject *subject,
+    const struct control_options *options,
     const struct control_handlers *handlers, void *user);
 
 /*
  * Remove the socket, and close each client once it has taken its answer, at
- * the latest after CONTROL_STOP_MS. on_stopped tells when it is over. Called
+ * the latest after stop_ms. on_stopped tells when it is over. Called
  * again: nothing.
  */
 void control_stop(struct control *control);
+
+/* The listening descriptor, still the control's; -1 where there is none. */
+int control_fd(const struct control *control);
+
+/* The socket that was taken up is no other program's any more. */
+void control_own_path(struct control *control);
+
+/* Leave new clients in the backlog, for another program that shares the socket;
+ * and accept them again. control_release() leaves it the socket for good. */
+void control_hold(struct control *control, bool on);
+void control_release(struct control *control);
 
 /* The clients there are. */
 unsigned control_clients(const struct control *control);

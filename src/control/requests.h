@@ -41,10 +41,22 @@
 	    "stop accepting; open connections go on")                          \
 	X(open, "open", "LISTENER", 1, 1, true,                                \
 	    "go on accepting")                                                 \
+	X(server, "server", "UPSTREAM SERVER up|down|drain|weight N", 3, 4,    \
+	    true, "use a server, or do not; or give it another weight")        \
+	X(drain, "drain", "", 0, 0, true,                                      \
+	    "health is drain; clients are served on")                          \
+	X(undrain, "undrain", "", 0, 0, true,                                  \
+	    "health is up again")                                              \
 	X(set_log_level, "set log_level", "LEVEL", 1, 1, true,                 \
 	    "log as much as error, warn, info or debug")                       \
 	X(shutdown, "shutdown", "[now]", 0, 1, true,                           \
 	    "close gracefully; with \"now\" connections are destroyed")        \
+	X(config, "config", "", 0, 0, false,                                   \
+	    "each value that is in force, and where it comes from")            \
+	X(reload, "reload", "", 0, 0, true,                                    \
+	    "put the configuration of the files in force")                     \
+	X(reload_check, "reload check", "", 0, 0, false,                       \
+	    "what a reload would change")                                      \
 	X(health, "health", "", 0, 0, false,                                   \
 	    "up, drain or down")                                               \
 	X(help, "help", "", 0, 0, false,                                       \

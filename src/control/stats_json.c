@@ -18,7 +18,10 @@
 #include <weir/version.h>
 
 #include "control/answer.h"
+#include "control/subject.h"
+#include "process/fleet.h"
 #include "proxy/proxy.h"
+#include "proxy/upstream.h"
 
 /* json_object_set_new() and friends fail, and free the value, where the
  * object or the value is NULL; so one look at the end is enough. */
@@ -125,13 +128,14 @@ listener_json(const struct proxy *proxy, size_t index)
 }
 
 json_t *
-stats_json_listeners(const struct proxy *proxy)
+stats_json_listeners(const struct control_subject *subject)
 {
-	size_t i, count = proxy_listener_count(proxy);
+	size_t i, count = proxy_listener_count(subject->proxy);
 	json_t *list = json_array();
 
 	for (i = 0; i < count; i++) {
-		if (json_array_append_new(list, listener_json(proxy, i)) != 0) {
+		if (json_array_append_new(
+			list, listener_json(subject->proxy, i)) != 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -139,34 +143,117 @@ stats_json_listeners(const struct proxy *proxy)
 	return list;
 }
 
-/* One process does everything, and so it is the one worker. */
-json_t *
-stats_json_workers(const struct proxy *proxy)
+static const char *
+worker_state(const struct fleet_worker *worker)
+{
+	if (worker->silent)
+		return "silent";
+	return worker->draining ? "draining" : "serving";
+}
+
+static json_t *
+worker_json(const struct fleet_worker *worker)
 {
 	struct members m = members_begin();
-	json_t *list = json_array();
 
-	add_number(&m, "pid", (uint64_t)getpid());
-	add_number(&m, "connections", proxy_connections(proxy));
-	add_number(&m, "restarts", 0);
-	if (json_array_append_new(list, members_end(&m)) != 0) {
-		json_decref(list);
-		return NULL;
+	add_number(&m, "pid", (uint64_t)worker->pid);
+	add_number(&m, "connections", worker->connections);
+	add_number(&m, "restarts", worker->restarts);
+	add_text(&m, "state", worker_state(worker));
+	return members_end(&m);
+}
+
+json_t *
+stats_json_workers(const struct control_subject *subject)
+{
+	json_t *list = json_array();
+	struct fleet_worker worker;
+	size_t i;
+
+	for (i = 0; fleet_worker(subject->fleet, i, &worker); i++) {
+		if (json_array_append_new(list, worker_json(&worker)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
 	}
 	return list;
 }
 
-/* A configuration has listeners only, whose targets are their own. */
-json_t *
-stats_json_upstreams(const struct proxy *proxy)
+struct servers {
+	json_t *array;
+	bool failed;
+};
+
+static void
+on_server(const struct server_figures *f, void *user)
 {
-	(void)proxy;
-	return json_array();
+	struct members m = members_begin();
+	struct servers *list = user;
+
+	add_text(&m, "name", f->name);
+	add_text(&m, "address", f->address);
+	add_text(&m, "state", f->state);
+	add(&m, "backup", json_boolean(f->backup));
+	add_number(&m, "weight", f->weight);
+	add_number(&m, "connections", f->connections);
+	add_number(&m, "total", f->total);
+	add_number(&m, "failures", f->failures);
+	add_number(&m, "connect_ms", f->connect_ms);
+	add_number(&m, "bytes_in", f->bytes_in);
+	add_number(&m, "bytes_out", f->bytes_out);
+	add_number(&m, "max_connections", f->max_connections);
+	add_text(&m, "check", f->check);
+	add_seconds(&m, "checked_s", f->checked_s);
+	if (json_array_append_new(list->array, members_end(&m)) != 0)
+		list->failed = true;
+}
+
+static json_t *
+servers_json(const struct proxy *proxy, size_t index)
+{
+	struct servers list = {json_array(), false};
+
+	proxy_each_server(proxy, index, on_server, &list);
+	if (!list.failed)
+		return list.array;
+	json_decref(list.array);
+	return NULL;
+}
+
+static json_t *
+upstream_json(const struct proxy *proxy, size_t index)
+{
+	struct members m = members_begin();
+	struct upstream_figures f;
+
+	proxy_upstream_figures(proxy, index, &f);
+	add_text(&m, "name", f.name);
+	add_text(&m, "balance", f.balance);
+	add_number(&m, "queued", f.queued);
+	add(&m, "servers", servers_json(proxy, index));
+	return members_end(&m);
 }
 
 json_t *
-stats_json(const struct proxy *proxy)
+stats_json_upstreams(const struct control_subject *subject)
 {
+	size_t i, count = proxy_upstream_count(subject->proxy);
+	json_t *list = json_array();
+
+	for (i = 0; i < count; i++) {
+		if (json_array_append_new(
+			list, upstream_json(subject->proxy, i)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+json_t *
+stats_json(const struct control_subject *subject)
+{
+	const struct proxy *proxy = subject->proxy;
 	struct members m = members_begin();
 
 	add_text(&m, "version", weir_version());
@@ -174,17 +261,16 @@ stats_json(const struct proxy *proxy)
 	add_number(&m, "uptime_s", proxy_uptime_s(proxy));
 	add_text(&m, "state", proxy_draining(proxy) ? "draining" : "running");
 	add_number(&m, "connections", proxy_connections(proxy));
-	add(&m, "workers", stats_json_workers(proxy));
-	add(&m, "listeners", stats_json_listeners(proxy));
-	add(&m, "upstreams", stats_json_upstreams(proxy));
+	add(&m, "workers", stats_json_workers(subject));
+	add(&m, "listeners", stats_json_listeners(subject));
+	add(&m, "upstreams", stats_json_upstreams(subject));
 	return members_end(&m);
 }
 
-static void
-on_session(const struct session_figures *f, void *user)
+json_t *
+stats_json_session(const struct session_figures *f)
 {
 	struct members m = members_begin();
-	struct answer *answer = user;
 
 	add_number(&m, "id", f->id);
 	add_text(&m, "listener", f->listener);
@@ -195,28 +281,19 @@ on_session(const struct session_figures *f, void *user)
 	add_number(&m, "bytes_in", f->bytes_in);
 	add_number(&m, "bytes_out", f->bytes_out);
 	add_text(&m, "state", f->state);
-	answer_list_row(answer, members_end(&m));
-}
-
-void
-stats_json_connections(
-    const struct proxy *proxy, long listener, struct answer *answer)
-{
-	answer_list_begin(answer);
-	proxy_each_session(proxy, listener, on_session, answer);
-	answer_list_end(answer);
+	return members_end(&m);
 }
 
 const char *
-stats_health(const struct proxy *proxy)
+stats_health(const struct control_subject *subject)
 {
-	size_t i, count = proxy_listener_count(proxy);
+	size_t i, count = proxy_listener_count(subject->proxy);
 	struct listener_figures f;
 
-	if (proxy_draining(proxy))
+	if (proxy_draining(subject->proxy) || fleet_drain_set(subject->fleet))
 		return "drain";
 	for (i = 0; i < count; i++) {
-		proxy_listener_figures(proxy, i, &f);
+		proxy_listener_figures(subject->proxy, i, &f);
 		if (f.state == LISTENER_STARTING || f.state == LISTENER_CLOSED)
 			return "down";
 	}

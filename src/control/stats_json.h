@@ -4,28 +4,24 @@
 
 #include <jansson.h>
 
-struct answer;
-struct proxy;
+struct control_subject;
+struct session_figures;
 
 /* Each returns a new reference, or NULL when memory was refused. */
-json_t *stats_json(const struct proxy *proxy);
-json_t *stats_json_workers(const struct proxy *proxy);
-json_t *stats_json_listeners(const struct proxy *proxy);
-json_t *stats_json_upstreams(const struct proxy *proxy);
+json_t *stats_json(const struct control_subject *subject);
+json_t *stats_json_workers(const struct control_subject *subject);
+json_t *stats_json_listeners(const struct control_subject *subject);
+json_t *stats_json_upstreams(const struct control_subject *subject);
+
+/* One row of "connections". */
+json_t *stats_json_session(const struct session_figures *figures);
 
 /*
- * The whole answer to "connections": each open one, of the listener with that
- * index or (below 0) of all.
+ * Whether weir shall be given clients: "drain" while it stops, or was told so;
+ * "up" when every listener has its sockets open, also where it is at a limit or
+ * short of descriptors, since clients wait in the backlog then; else "down". A
+ * string constant.
  */
-void stats_json_connections(
-    const struct proxy *proxy, long listener, struct answer *answer);
-
-/*
- * Whether weir can be given clients: "drain" while it drains; "up" when every
- * listener has its sockets open, also where it is at a limit or short of
- * descriptors, since clients wait in the backlog then; else "down". A string
- * constant.
- */
-const char *stats_health(const struct proxy *proxy);
+const char *stats_health(const struct control_subject *subject);
 
 #endif

@@ -114,6 +114,16 @@ log_reopen(void)
 	return first;
 }
 
+void
+log_forked(void)
+{
+	struct log_file *f;
+
+	log_sink_forked(&the_log.sink);
+	for (f = the_log.files; f != NULL; f = f->next)
+		log_sink_forked(&f->sink);
+}
+
 int
 log_chown(uid_t user, gid_t group)
 {
@@ -217,6 +227,14 @@ log_file_open(struct log_file **ret, const char *path)
 	the_log.files = file;
 	*ret = file;
 	return 0;
+}
+
+struct log_file *
+log_file_ref(struct log_file *file)
+{
+	if (file != NULL)
+		file->refs++;
+	return file;
 }
 
 void

@@ -46,6 +46,10 @@ enum log_format log_get_format(void);
 int log_reopen(void);
 void log_close(void);
 
+/* In a child that goes on with the log: the rest of a line that could not be
+ * written whole is the parent's to write. */
+void log_forked(void);
+
 /*
  * Give all log files that are open to a user and group ((uid_t)-1, (gid_t)-1:
  * as it is), so that log_reopen() still may write to them once the process
@@ -77,6 +81,7 @@ void log_write(enum log_level level, const struct log_field *fields,
  */
 struct log_file;
 int log_file_open(struct log_file **ret, const char *path);
+struct log_file *log_file_ref(struct log_file *file); /* NULL is fine */
 void log_file_unref(struct log_file *file);
 void log_file_write(
     struct log_file *file, const char *message, const struct log_field *fields);

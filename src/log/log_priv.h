@@ -88,6 +88,7 @@ void log_sink_close(struct log_sink *sink);
 
 /* Open a file anew by its name; 0, or -errno and the old one stays. */
 int log_sink_reopen(struct log_sink *sink);
+void log_sink_forked(struct log_sink *sink);
 
 /* Give a file away; 0 for what is none, or -errno. */
 int log_sink_chown(const struct log_sink *sink, uid_t user, gid_t group);

@@ -393,6 +393,15 @@ log_sink_reopen(struct log_sink *sink)
 	return 0;
 }
 
+void
+log_sink_forked(struct log_sink *sink)
+{
+	free(sink->rest);
+	sink->rest = NULL;
+	sink->rest_length = 0;
+	sink->lost = 0;
+}
+
 int
 log_sink_chown(const struct log_sink *sink, uid_t user, gid_t group)
 {

@@ -221,11 +221,70 @@ shown_family(const struct weir_address *address)
 	return address->u.sa.sa_family;
 }
 
+/* Most addresses are these, and each connection writes some. Returns the end
+ * of what was written, which snprintf would take ten times as long for. */
+static char *
+put_number(char *at, unsigned n)
+{
+	char digits[10];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	while (count > 0)
+		*at++ = digits[--count];
+	return at;
+}
+
+static char *
+put_ip4(char *at, const struct in_addr *ip)
+{
+	const unsigned char *part = (const unsigned char *)&ip->s_addr;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		if (i > 0)
+			*at++ = '.';
+		at = put_number(at, part[i]);
+	}
+	return at;
+}
+
+/* As much of it as there is room for. */
+static void
+put_text(char *text, size_t size, const char *from, size_t length)
+{
+	if (length > size - 1)
+		length = size - 1;
+	memcpy(text, from, length);
+	text[length] = '\0';
+}
+
+static void
+ip4_text(const struct in_addr *ip, char *text, size_t size)
+{
+	char plain[INET_ADDRSTRLEN];
+
+	put_text(text, size, plain, (size_t)(put_ip4(plain, ip) - plain));
+}
+
+static void
+ip4_port_text(const struct in_addr *ip, unsigned port, char *text, size_t size)
+{
+	char plain[INET_ADDRSTRLEN + sizeof(":65535")], *at;
+
+	at = put_ip4(plain, ip);
+	*at++ = ':';
+	at = put_number(at, port);
+	put_text(text, size, plain, (size_t)(at - plain));
+}
+
 char *
 weir_address_host(const struct weir_address *address, char *text, size_t size)
 {
 	struct in_addr ip;
-	char plain[INET_ADDRSTRLEN];
 
 	if (text == NULL || size == 0)
 		return text;
@@ -233,8 +292,7 @@ weir_address_host(const struct weir_address *address, char *text, size_t size)
 	case AF_INET:
 	case AF_INET6:
 		if (as_ip4(address, &ip))
-			(void)snprintf(text, size, "%s",
-			    inet_ntop(AF_INET, &ip, plain, sizeof(plain)));
+			ip4_text(&ip, text, size);
 		else
 			ip6_text(&address->u.in6, text, size);
 		break;
@@ -253,9 +311,16 @@ weir_address_text(const struct weir_address *address, char *text, size_t size)
 {
 	char host[WEIR_ADDRESS_TEXT - sizeof("unix:[]:65535")];
 	unsigned port = weir_address_port(address);
+	struct in_addr ip;
 
 	if (text == NULL || size == 0)
 		return text;
+	if ((shown_family(address) == AF_INET ||
+		shown_family(address) == AF_INET6) &&
+	    as_ip4(address, &ip)) {
+		ip4_port_text(&ip, port, text, size);
+		return text;
+	}
 	(void)weir_address_host(address, host, sizeof(host));
 	switch (shown_family(address)) {
 	case AF_INET:

@@ -1,8 +1,8 @@
 /*
- * A channel between two processes: messages, and connections along with them.
- * A message is one packet of a unix socket, so none is ever cut or joined with
- * the next. A connection travels as its descriptor: what the kernel has of it,
- * unread bytes above all, is not touched by that.
+ * A channel between two processes: messages, and connections or descriptors
+ * along with them. A message is one packet of a unix socket, so none is ever
+ * cut or joined with the next. A connection travels as its descriptor: what the
+ * kernel has of it, unread bytes above all, is not touched by that.
  */
 #include "config.h"
 
@@ -35,7 +35,10 @@ enum {
 	PAUSED = 1 << 3,
 	FLOWING = 1 << 4, /* without a handler, too */
 	HALF_OPEN = 1 << 5,
+	WITH_FDS = 1 << 6, /* FDS_SHIFT tells how many */
 };
+
+#define FDS_SHIFT 16
 
 /* What stands before the bytes of a message. Both processes run this code on
  * one machine: the order of its bytes does not matter. */
@@ -128,9 +131,9 @@ close_all(const int *fds, size_t count)
 		(void)close(fds[--count]);
 }
 
-/* The descriptors of a message; what is more than wanted is closed. */
+/* The descriptors of a message; there is room for no more than are taken. */
 static size_t
-take_handles(struct msghdr *message, int fds[HANDLES])
+take_handles(struct msghdr *message, int fds[WEIR_MESSAGE_FDS])
 {
 	struct cmsghdr *c;
 	size_t count = 0, i, n;
@@ -143,7 +146,7 @@ take_handles(struct msghdr *message, int fds[HANDLES])
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (count < HANDLES)
+			if (count < WEIR_MESSAGE_FDS)
 				fds[count++] = fd;
 			else
 				(void)close(fd);
@@ -203,15 +206,54 @@ static int
 check_packet(const struct msghdr *message, const struct header *header,
     size_t n, size_t count)
 {
-	bool with_socket;
+	size_t least = 0, most = 0;
 
 	if (message->msg_flags & MSG_CTRUNC)
 		return -EMFILE;
 	if ((message->msg_flags & MSG_TRUNC) || n < sizeof(*header) ||
 	    header->magic != MAGIC)
 		return -EBADMSG;
-	with_socket = (header->flags & WITH_SOCKET) != 0;
-	return with_socket == (count > 0) ? 0 : -EBADMSG;
+	if (header->flags & WITH_SOCKET) {
+		least = 1;
+		most = HANDLES;
+	} else if (header->flags & WITH_FDS) {
+		least = most = header->flags >> FDS_SHIFT;
+	}
+	return count >= least && count <= most ? 0 : -EBADMSG;
+}
+
+/* The descriptors are the owner's where this returns 0. */
+static int
+hand_over_fds(struct weir_channel *c, const int *fds, size_t count,
+    const void *data, size_t length)
+{
+	if (c->handlers->on_fds == NULL)
+		return -EBADMSG;
+	c->handlers->on_fds(c, fds, count, data, length, c->user);
+	return 0;
+}
+
+/* What came whole, to the owner; 0, or why it is lost. */
+static int
+deliver(struct weir_channel *c, const struct packet *packet, size_t length,
+    const int *fds, size_t count)
+{
+	struct weir_socket *s = NULL;
+	int err;
+
+	if (packet->header.flags & WITH_FDS) {
+		err = hand_over_fds(c, fds, count, packet->data, length);
+		if (err != 0)
+			close_all(fds, count);
+		return err;
+	}
+	if (count > 0) {
+		err = new_socket(&s, c, packet->header.flags, fds, count);
+		if (err != 0)
+			return err;
+	}
+	hand_over(c, s, packet->data, length);
+	return 0;
 }
 
 /* One message. Returns false when there is none now, or no channel. */
@@ -219,7 +261,7 @@ static bool
 receive(struct weir_channel *c)
 {
 	union {
-		char space[CMSG_SPACE(HANDLES * sizeof(int))];
+		char space[CMSG_SPACE(WEIR_MESSAGE_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct packet packet;
@@ -228,8 +270,7 @@ receive(struct weir_channel *c)
 	    .msg_iovlen = 1,
 	    .msg_control = &control,
 	    .msg_controllen = sizeof(control)};
-	struct weir_socket *s = NULL;
-	int fds[HANDLES], err;
+	int fds[WEIR_MESSAGE_FDS], err;
 	size_t count;
 	ssize_t n;
 
@@ -246,12 +287,11 @@ receive(struct weir_channel *c)
 	err = check_packet(&message, &packet.header, (size_t)n, count);
 	if (err != 0)
 		close_all(fds, count);
-	else if (count > 0)
-		err = new_socket(&s, c, packet.header.flags, fds, count);
+	else
+		err = deliver(
+		    c, &packet, (size_t)n - sizeof(packet.header), fds, count);
 	if (err != 0)
 		lost(c, err);
-	else
-		hand_over(c, s, packet.data, (size_t)n - sizeof(packet.header));
 	return c->fd != -1;
 }
 
@@ -293,10 +333,10 @@ check_socket(const struct weir_socket *s)
 		return WEIR_E_SOCKET_CLOSED;
 	if (!s->is_socket)
 		return WEIR_E_NOT_A_STREAM;
-	if (s->from != NULL || s->to != NULL)
+	if (weir__from(s) != NULL || s->to != NULL)
 		return WEIR_E_ALREADY_PIPED;
 	if (weir_socket_held(s) > 0 || weir_socket_buffered(s) > 0 ||
-	    weir__extra_waits(s) || s->tls != NULL)
+	    weir__extra_waits(s) || s->tls != NULL || s->frozen)
 		return -EBUSY;
 	return 0;
 }
@@ -324,7 +364,7 @@ send_packet(struct weir_channel *c, const struct header *header,
     const void *data, size_t length, const int *fds, size_t count)
 {
 	union {
-		char space[CMSG_SPACE(HANDLES * sizeof(int))];
+		char space[CMSG_SPACE(WEIR_MESSAGE_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control = {0};
 	struct iovec parts[2] = {
@@ -403,6 +443,23 @@ weir_channel_send(struct weir_channel *c, struct weir_socket *s,
 		return send_packet(c, &header, data, length, NULL, 0);
 	err = check_socket(s);
 	return err != 0 ? err : send_socket(c, s, data, length);
+}
+
+int
+weir_channel_send_fds(struct weir_channel *c, const void *data, size_t length,
+    const int *fds, size_t count)
+{
+	struct header header = {.magic = MAGIC, .flags = WITH_FDS};
+
+	if (c == NULL || c->doomed || (data == NULL && length > 0) ||
+	    (fds == NULL && count > 0))
+		return -EINVAL;
+	if (length > WEIR_MESSAGE_MAX || count > WEIR_MESSAGE_FDS)
+		return -EMSGSIZE;
+	if (c->fd == -1)
+		return -EPIPE;
+	header.flags |= (uint32_t)count << FDS_SHIFT;
+	return send_packet(c, &header, data, length, fds, count);
 }
 
 /* ---- new ---- */

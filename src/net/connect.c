@@ -15,6 +15,7 @@
 #include <weir/resolve.h>
 
 #include "net/connect_priv.h"
+#include "net/extra_priv.h"
 
 /* A unix listener whose queue is full says EAGAIN and nothing tells when it
  * has room again. */
@@ -57,7 +58,8 @@ weir__connect_free(struct weir_socket *s)
 	forget_query(c);
 	weir__race_free(c);
 	(void)event_del(&c->timer);
-	free(c->list);
+	if (c->list != &c->one)
+		free(c->list);
 	free(c);
 }
 
@@ -193,12 +195,13 @@ on_attempt_timer(evutil_socket_t fd, short what, void *user)
 }
 
 void
-weir__connect_event(struct weir_socket *s)
+weir__connect_event(struct weir_socket *s, bool perhaps_failed)
 {
 	int err = 0;
 	socklen_t length = sizeof(err);
 
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &length) == -1)
+	if (perhaps_failed &&
+	    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &length) == -1)
 		err = errno;
 	if (err != 0)
 		attempt_failed(s, -err);
@@ -217,11 +220,12 @@ weir__connect_open(
 	if (*fd == -1)
 		return -errno;
 	s->is_socket = s->pollable = true;
+	s->is_tcp = family != AF_UNIX;
 	if (family == AF_UNIX)
 		return 0;
 	weir__tuning_apply(*fd, &c->tuning);
-	if (s->tuning != NULL)
-		weir__tuning_apply(*fd, s->tuning);
+	if (s->extra != NULL && s->extra->tuning != NULL)
+		weir__tuning_apply(*fd, s->extra->tuning);
 	return bind_local(c, *fd, family);
 }
 
@@ -233,7 +237,7 @@ take_list(
 {
 	size_t i;
 
-	c->list = calloc(count, sizeof(*c->list));
+	c->list = count == 1 ? &c->one : calloc(count, sizeof(*c->list));
 	if (c->list == NULL)
 		return -ENOMEM;
 	for (i = 0; i < count; i++)
@@ -257,7 +261,7 @@ tell_lookup(struct weir_socket *s, int err)
 
 	if (weir_is_ip(c->host) != 0)
 		return;
-	memcpy(host, c->host, sizeof(host));
+	memcpy(host, c->host, strlen(c->host) + 1);
 	if (err != 0)
 		weir__tell(s, on_lookup, , err, NULL, host);
 	for (i = 0; err == 0 && s->connect == c && i < c->count; i++) {
@@ -443,14 +447,17 @@ check(const struct weir_socket *s, const struct weir_connect_options *o)
 
 static int
 begin(struct weir_socket *s, const struct weir_connect_options *o,
-    struct weir__connect **ret)
+    const char *host, struct weir__connect **ret)
 {
-	struct weir__connect *c = calloc(1, sizeof(*c));
+	size_t length = host != NULL ? strlen(host) + 1 : 0;
+	struct weir__connect *c = calloc(1, sizeof(*c) + length);
 	int err;
 
 	if (c == NULL)
 		return -ENOMEM;
 	c->socket = s;
+	if (length > 0)
+		memcpy(c->host, host, length);
 	(void)evtimer_assign(
 	    &c->timer, weir_loop_base(s->loop), on_attempt_timer, c);
 	take_options(c, o);
@@ -475,7 +482,7 @@ weir_socket_connect(struct weir_socket *s, const struct weir_address *address,
 	if (err == 0 && (address == NULL || address->length == 0))
 		err = -EINVAL;
 	if (err == 0)
-		err = begin(s, options, &c);
+		err = begin(s, options, NULL, &c);
 	if (err != 0)
 		return err;
 	err = take_list(c, address, 1);
@@ -520,10 +527,9 @@ weir_socket_connect_host(struct weir_socket *s, const char *host, uint16_t port,
 		host = "localhost";
 	if (strlen(host) >= WEIR_HOST_TEXT)
 		return -EINVAL;
-	err = begin(s, options, &c);
+	err = begin(s, options, host, &c);
 	if (err != 0)
 		return err;
-	memcpy(c->host, host, strlen(host) + 1);
 	c->port = port;
 	if (options != NULL && options->lookup != NULL &&
 	    weir_is_ip(host) == 0) {

@@ -20,9 +20,10 @@ struct weir__connect {
 	struct weir_lookup *lookup;
 	struct weir_query *query;  /* to the caller's resolver; or NULL */
 	bool ask, answered;	   /* due: ask it; tell what it said */
-	struct weir_address *list; /* to try */
-	size_t count, next;	   /* next: the one after the one tried */
-	int error;		   /* of the last that failed */
+	struct weir_address *list; /* to try: one, or its own */
+	struct weir_address one;
+	size_t count, next; /* next: the one after the one tried */
+	int error;	    /* of the last that failed */
 	struct event timer; /* of the attempt or a retry; in a race the delay */
 	bool attempting, retrying;
 	uint64_t deadline_ms; /* of the attempt; 0: none */
@@ -35,7 +36,7 @@ struct weir__connect {
 	int family;
 	uint64_t attempt_timeout_ms, attempt_delay_ms;
 	struct weir__tuning tuning;
-	char host[WEIR_HOST_TEXT]; /* empty: an address was given */
+	char host[]; /* not there where an address was given */
 };
 
 /* A descriptor for an attempt, with all its settings: *fd, to be closed also

@@ -170,9 +170,8 @@ free_channel(struct weir__dns *channel)
 }
 
 static int
-open_channel(struct weir__dns *channel)
+open_channel(struct weir__dns *channel, struct ares_addr_port_node *servers)
 {
-	struct weir__resolver *resolver = channel->resolver;
 	struct ares_options options = {
 	    .flags = ARES_FLAG_NOALIASES,
 	    .timeout = TRY_MS,
@@ -188,16 +187,16 @@ open_channel(struct weir__dns *channel)
 		ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
 	if (status != ARES_SUCCESS)
 		return weir__dns_error(status);
-	if (resolver->servers != NULL)
-		status =
-		    ares_set_servers_ports(channel->ares, resolver->servers);
+	if (servers != NULL)
+		status = ares_set_servers_ports(channel->ares, servers);
 	if (status != ARES_SUCCESS)
 		ares_destroy(channel->ares);
 	return weir__dns_error(status);
 }
 
 static int
-new_channel(struct weir__dns **ret, struct weir__resolver *resolver)
+new_channel(struct weir__dns **ret, struct weir__resolver *resolver,
+    struct ares_addr_port_node *servers)
 {
 	struct weir__dns *channel = calloc(1, sizeof(*channel));
 	int err;
@@ -206,7 +205,7 @@ new_channel(struct weir__dns **ret, struct weir__resolver *resolver)
 		return -ENOMEM;
 	channel->resolver = resolver;
 	LIST_INIT(&channel->watches);
-	err = open_channel(channel);
+	err = open_channel(channel, servers);
 	if (err < 0) {
 		free(channel);
 		return err;
@@ -263,7 +262,8 @@ weir__dns_current(struct weir__resolver *resolver, struct weir__dns **ret)
 	    !same_file(&now, &resolver->resolv_conf))
 		weir__dns_retire(resolver);
 	if (resolver->channel == NULL)
-		err = new_channel(&resolver->channel, resolver);
+		err = new_channel(
+		    &resolver->channel, resolver, resolver->servers);
 	resolver->resolv_conf = now;
 	*ret = resolver->channel;
 	return err;
@@ -357,6 +357,20 @@ parse_servers(struct ares_addr_port_node **ret, const char *text)
 		free(servers);
 	else
 		*ret = servers;
+	return err;
+}
+
+int
+weir__dns_own(struct weir__resolver *resolver, const char *servers,
+    struct weir__dns **ret)
+{
+	struct ares_addr_port_node *parsed;
+	int err = parse_servers(&parsed, servers);
+
+	if (err < 0)
+		return err;
+	err = new_channel(ret, resolver, parsed);
+	free(parsed);
 	return err;
 }
 

@@ -1,4 +1,4 @@
-/* What resolve.c sees of the channels by which name servers are asked. */
+/* What lookups see of the channels by which name servers are asked. */
 #ifndef NET_DNS_CHANNEL_PRIV_H
 #define NET_DNS_CHANNEL_PRIV_H
 
@@ -35,11 +35,17 @@ struct weir__resolver {
 	TAILQ_HEAD(, weir_lookup) lookups;
 };
 
-/* The loop's resolver, made when it is first needed; NULL for no memory. */
+/* The loop's resolver, made when it is first needed; NULL for no memory
+ * (lookup.c). */
 struct weir__resolver *weir__resolver_of(struct weir_loop *loop);
 
 /* The channel for a new lookup. 0 or an error. */
 int weir__dns_current(struct weir__resolver *resolver, struct weir__dns **ret);
+
+/* A channel for one lookup alone, which asks these servers, written as for
+ * weir_loop_set_name_servers(). 0, -EINVAL or another error. */
+int weir__dns_own(struct weir__resolver *resolver, const char *servers,
+    struct weir__dns **ret);
 
 /* A lookup needs the channel no more. Not from inside c-ares. */
 void weir__dns_leave(struct weir__dns *channel);

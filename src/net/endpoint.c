@@ -238,6 +238,26 @@ parse_host(struct weir_endpoint *ret, const char *text)
 	return problem != NULL ? problem : parse_ports(ret, colon + 1);
 }
 
+/* Any name may have SRV records; most begin with _SERVICE._PROTOCOL. */
+static const char *
+parse_srv(struct weir_endpoint *ret, const char *name)
+{
+	const char *problem;
+
+	ret->kind = WEIR_ENDPOINT_SRV;
+	if (*name == '\0')
+		return "the name after srv: is missing, such as "
+		       "srv:_app._tcp.example.org";
+	if (strchr(name, ':') != NULL)
+		return "a srv: name has no port; its records tell the ports";
+	if (!weir__copy_text(ret->name, sizeof(ret->name), name, strlen(name)))
+		return "a host name is at most 253 bytes long";
+	problem = weir__host_problem(ret->name);
+	if (problem == NULL && weir_is_ipv4(ret->name))
+		problem = "after srv: must come a name, not an address";
+	return problem;
+}
+
 static const char *
 parse(struct weir_endpoint *ret, const char *text)
 {
@@ -252,8 +272,7 @@ parse(struct weir_endpoint *ret, const char *text)
 	if (strncmp(text, "systemd:", 8) == 0)
 		return parse_systemd(ret, text + 8);
 	if (strncmp(text, "srv:", 4) == 0)
-		return "a srv: name stands for several addresses, and is not "
-		       "one itself";
+		return parse_srv(ret, text + 4);
 	ret->kind = WEIR_ENDPOINT_TCP;
 	return *text == '[' ? parse_bracketed(ret, text)
 			    : parse_host(ret, text);
@@ -316,6 +335,9 @@ weir_endpoint_text(
 	case WEIR_ENDPOINT_SYSTEMD:
 		(void)snprintf(text, size, "systemd:%s", endpoint->name);
 		break;
+	case WEIR_ENDPOINT_SRV:
+		(void)snprintf(text, size, "srv:%s", endpoint->name);
+		break;
 	}
 	return text;
 }
@@ -335,6 +357,7 @@ weir_endpoint_address(
 		    ret, endpoint->name, endpoint->abstract);
 	case WEIR_ENDPOINT_FD:
 	case WEIR_ENDPOINT_SYSTEMD:
+	case WEIR_ENDPOINT_SRV:
 		break;
 	}
 	return -EINVAL;

@@ -1,7 +1,8 @@
 /*
  * What few sockets need, kept apart so that the others do not pay for it: a
  * decoder for the incoming bytes, callbacks of single writes, a high-water
- * mark. Made when first asked for; it lives as long as its socket.
+ * mark, settings that wait for a descriptor, a timeout. Made when first asked
+ * for; it lives as long as its socket.
  */
 #include "config.h"
 
@@ -44,6 +45,7 @@ weir__extra_free(struct weir_socket *s)
 		return;
 	forget_writes(s->extra);
 	weir__token_free(s->extra->token);
+	free(s->extra->tuning);
 	free(s->extra);
 	s->extra = NULL;
 }
@@ -174,15 +176,15 @@ weir_socket_write_cb(struct weir_socket *s, const void *data, size_t length,
 	w = new_write(s, fn, user);
 	if (w == NULL)
 		return -ENOMEM;
-	before = s->bytes_written;
+	before = weir_socket_bytes_written(s);
 	err = weir_socket_write(s, data, length);
 	if (err < 0) {
 		free(w);
 		return err;
 	}
 	/* A write that failed counts nothing: its piece never gets out. */
-	w->end = s->bytes_written;
-	w->lost = s->bytes_written - before != length;
+	w->end = weir_socket_bytes_written(s);
+	w->lost = w->end - before != length;
 	add_write(s, w);
 	return err;
 }

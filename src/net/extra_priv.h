@@ -28,6 +28,10 @@ struct weir__extra {
 	STAILQ_HEAD(, weir__write) writes; /* in their order */
 	size_t high_water;		   /* 0: write tells of any byte */
 	struct weir__token *token;	   /* it came from another process */
+	struct weir__tuning *tuning;	   /* or NULL */
+	struct weir__idle *idle;	   /* or NULL */
+	struct event *retry;		   /* a file had no room; or NULL */
+	int full;			   /* why */
 };
 
 /* The socket's, made where there is none yet; NULL without memory. */

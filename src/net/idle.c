@@ -10,14 +10,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "net/extra_priv.h"
+
 void
 weir__idle_free(struct weir_socket *s)
 {
-	if (s->idle == NULL)
+	struct weir__idle *idle = s->extra != NULL ? s->extra->idle : NULL;
+
+	if (idle == NULL)
 		return;
-	(void)event_del(&s->idle->event);
-	free(s->idle);
-	s->idle = NULL;
+	(void)event_del(&idle->event);
+	free(idle);
+	s->extra->idle = NULL;
 }
 
 static void
@@ -58,8 +62,8 @@ void
 weir__socket_touch(struct weir_socket *s)
 {
 	s->active_ms = weir_loop_now_ms(s->loop);
-	if (s->idle != NULL && s->idle->told)
-		(void)start_idle(s->idle);
+	if (s->extra != NULL && s->extra->idle != NULL && s->extra->idle->told)
+		(void)start_idle(s->extra->idle);
 }
 
 uint64_t
@@ -76,21 +80,27 @@ weir_socket_idle_ms(const struct weir_socket *s)
 int
 weir_socket_set_timeout(struct weir_socket *s, uint64_t ms)
 {
+	struct weir__idle *idle;
+
 	if (s == NULL || s->doomed)
 		return -EINVAL;
 	if (ms == 0) {
 		weir__idle_free(s);
 		return 0;
 	}
-	if (s->idle == NULL) {
-		s->idle = calloc(1, sizeof(*s->idle));
-		if (s->idle == NULL)
+	if (weir__extra(s) == NULL)
+		return -ENOMEM;
+	idle = s->extra->idle;
+	if (idle == NULL) {
+		idle = calloc(1, sizeof(*idle));
+		if (idle == NULL)
 			return -ENOMEM;
-		s->idle->socket = s;
+		s->extra->idle = idle;
+		idle->socket = s;
 		(void)evtimer_assign(
-		    &s->idle->event, weir_loop_base(s->loop), on_idle, s->idle);
+		    &idle->event, weir_loop_base(s->loop), on_idle, idle);
 	}
-	s->idle->ms = ms;
+	idle->ms = ms;
 	s->active_ms = weir_loop_now_ms(s->loop);
-	return start_idle(s->idle);
+	return start_idle(idle);
 }

@@ -44,8 +44,8 @@ set_number(int fd, int level, int name, int value)
 }
 
 /* What connections inherit is set once, on the listening socket. */
-static void
-tune(const struct weir_server *server, int fd)
+void
+weir__listen_tune(const struct weir_server *server, int fd)
 {
 	const struct weir_server_options *s = &server->options;
 	const struct weir__tuning tuning = {
@@ -71,7 +71,7 @@ set_options(const struct weir_server *server, int fd, int family,
 
 	if (family == AF_UNIX)
 		return 0;
-	tune(server, fd);
+	weir__listen_tune(server, fd);
 	err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
 	if (err == 0 && six)
 		err = set_number(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->ipv6_only);
@@ -383,7 +383,7 @@ open_fd(struct weir_server *server, int fd, const struct weir_listen_options *o)
 		return err;
 	/* Its options are its maker's; what connections inherit is ours. */
 	if (bound.u.sa.sa_family != AF_UNIX)
-		tune(server, fd);
+		weir__listen_tune(server, fd);
 	return weir__server_begin(server, fd, o);
 }
 

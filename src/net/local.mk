@@ -4,15 +4,21 @@ noinst_LTLIBRARIES += %D%/libnet.la
 %C%_libnet_la_CPPFLAGS = $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(CARES_CFLAGS)
 %C%_libnet_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 %C%_libnet_la_LIBADD = $(EVENT_LIBS) $(CARES_LIBS)
-%C%_libnet_la_SOURCES = %D%/address.c %D%/address_priv.h %D%/channel.c \
+%C%_libnet_la_SOURCES = %D%/address.c %D%/address_priv.h %D%/await.c %D%/channel.c \
     %D%/connect.c %D%/connect_priv.h %D%/count.c %D%/count_priv.h \
     %D%/dns_channel.c %D%/dns_channel_priv.h %D%/encoding.c \
     %D%/encoding_priv.h %D%/endpoint.c %D%/error.c %D%/extra.c \
     %D%/extra_priv.h %D%/handed.c %D%/handed_priv.h %D%/idle.c %D%/listen.c \
-    %D%/loop.c %D%/loop_priv.h %D%/pipe.c %D%/pump.c %D%/pump_priv.h \
+    %D%/move.c %D%/loop.c %D%/loop_priv.h %D%/pipe.c %D%/pump.c %D%/pump_priv.h \
     %D%/race.c %D%/rate.c %D%/resolve.c %D%/server.c %D%/server_ask.c \
-    %D%/server_priv.h %D%/socket.c %D%/socket_ask.c %D%/socket_priv.h \
+    %D%/server_change.c %D%/server_priv.h %D%/socket.c %D%/socket_ask.c %D%/socket_priv.h \
     %D%/splice.c %D%/stream.c %D%/tuning.c %D%/version.c %D%/write.c
+
+# Bytes put back.
+%C%_libnet_la_SOURCES += %D%/unshift.c
+
+# Names.
+%C%_libnet_la_SOURCES += %D%/lookup.c %D%/lookup_priv.h %D%/srv.c
 
 # TLS.
 %C%_libnet_la_CPPFLAGS += $(OPENSSL_CFLAGS)

@@ -43,6 +43,7 @@ struct weir_loop {
 	bool in_tasks;
 
 	struct weir__resolver *resolver;
+	struct weir__doubts *doubts;
 	unsigned char *scratch;
 	unsigned char *text;
 	size_t text_size;
@@ -94,7 +95,7 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 	while ((task = TAILQ_FIRST(&loop->tasks)) != &mark &&
 	       !(loop->running && loop->stopped)) {
 		TAILQ_REMOVE(&loop->tasks, task, next);
-		task->queued = false;
+		task->next.tqe_prev = NULL;
 		task->fn(task);
 	}
 	TAILQ_REMOVE(&loop->tasks, &mark, next);
@@ -106,10 +107,8 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 void
 weir__loop_defer(struct weir_loop *loop, struct weir__task *task)
 {
-	if (task->queued)
+	if (task->next.tqe_prev != NULL)
 		return;
-	task->loop = loop;
-	task->queued = true;
 	if (!loop->in_tasks && TAILQ_EMPTY(&loop->tasks))
 		arm_deferred(loop);
 	TAILQ_INSERT_TAIL(&loop->tasks, task, next);
@@ -118,10 +117,10 @@ weir__loop_defer(struct weir_loop *loop, struct weir__task *task)
 void
 weir__loop_undefer(struct weir_loop *loop, struct weir__task *task)
 {
-	if (!task->queued)
+	if (task->next.tqe_prev == NULL)
 		return;
-	task->queued = false;
 	TAILQ_REMOVE(&loop->tasks, task, next);
+	task->next.tqe_prev = NULL;
 }
 
 /* Edge-triggered events and word of a FIN without reading: epoll has both. */
@@ -202,6 +201,7 @@ weir_loop_free(struct weir_loop *loop)
 	if (loop == NULL)
 		return;
 	weir__resolver_free(loop->resolver);
+	weir__doubts_free(loop->doubts);
 	(void)event_del(&loop->deferred);
 	while ((pipe = SLIST_FIRST(&loop->pipes)) != NULL) {
 		SLIST_REMOVE_HEAD(&loop->pipes, next);
@@ -328,6 +328,12 @@ weir__loop_release(struct weir_loop *loop)
 {
 	if (--loop->holds == 0 && loop->running)
 		(void)event_base_loopbreak(loop->base);
+}
+
+struct weir__doubts **
+weir__loop_doubts(struct weir_loop *loop)
+{
+	return &loop->doubts;
 }
 
 struct weir__resolver **

@@ -22,9 +22,9 @@ struct weir__token;
 /* One call from the loop, soon. Embedded in the object it is for. */
 struct weir__task {
 	void (*fn)(struct weir__task *task);
-	struct weir_loop *loop;
-	TAILQ_ENTRY(weir__task) next; /* weir_loop.tasks */
-	bool queued;
+	TAILQ_ENTRY(weir__task)
+	next; /* weir_loop.tasks; tqe_prev is NULL
+	       * while it is not queued */
 };
 
 /* Bytes that one turn of a pump can read: one buffer a loop, not one a
@@ -41,6 +41,12 @@ void weir__loop_undefer(struct weir_loop *loop, struct weir__task *task);
 /* What is open and referenced holds the loop. */
 void weir__loop_hold(struct weir_loop *loop);
 void weir__loop_release(struct weir_loop *loop);
+
+/* Sockets that are looked at once more when they have been silent for a while;
+ * await.c's. */
+struct weir__doubts;
+struct weir__doubts **weir__loop_doubts(struct weir_loop *loop);
+void weir__doubts_free(struct weir__doubts *doubts);
 
 /* Where the resolver keeps its state; NULL at first. */
 struct weir__resolver **weir__loop_resolver(struct weir_loop *loop);

@@ -8,7 +8,7 @@
 #include "net/pump_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include <weir/error.h>
 
@@ -17,19 +17,18 @@
 void
 weir__pump_undo(struct weir__flow *f)
 {
-	struct weir_socket *source = f->source, *destination = f->destination;
+	struct weir_socket *source = weir__source(f),
+			   *destination = f->destination;
 	int err = 0;
 
 	if (f->piped > 0 && source->fd != -1)
 		err = weir__splice_unload(f);
 	weir__splice_return(f);
-	if (f->rate_timer != NULL)
-		event_free(f->rate_timer);
-	source->from = NULL;
+	weir__rate_end(f);
+	memset(f, 0, sizeof(*f));
 	destination->to = NULL;
 	source->explicit_pause = true;
 	source->explicit_flow = false;
-	free(f);
 	weir__pump_update(source);
 	weir__pump_update(destination);
 	if (err != 0) /* bytes are gone: nothing may come after them */
@@ -43,8 +42,8 @@ weir__pump_undo(struct weir__flow *f)
 void
 weir__pump_drop(struct weir_socket *s)
 {
-	if (s->from != NULL) {
-		weir__pump_undo(s->from);
+	if (weir__from(s) != NULL) {
+		weir__pump_undo(weir__from(s));
 		s->explicit_pause = false; /* another opening starts afresh */
 	}
 	if (s->to != NULL)
@@ -55,7 +54,7 @@ void
 weir__pump_stop(struct weir__flow *f)
 {
 	f->stopped = true;
-	weir__socket_defer(f->source, WEIR__DUE_READ);
+	weir__socket_defer(weir__source(f), WEIR__DUE_READ);
 }
 
 static int
@@ -70,7 +69,7 @@ forbid_splice(struct weir__flow *f)
 int
 weir__pump_secure(struct weir_socket *s)
 {
-	int err = forbid_splice(s->from);
+	int err = forbid_splice(weir__from(s));
 
 	return err != 0 ? err : forbid_splice(s->to);
 }
@@ -80,7 +79,7 @@ check_pipe(const struct weir_socket *source, const struct weir_socket *to)
 {
 	if (source == NULL || to == NULL || source->doomed || to->doomed)
 		return -EINVAL;
-	if (source->from != NULL || to->to != NULL)
+	if (weir__from(source) != NULL || to->to != NULL)
 		return WEIR_E_ALREADY_PIPED;
 	if (source->state == WEIR__CLOSING || to->state == WEIR__CLOSING)
 		return WEIR_E_SOCKET_CLOSED;
@@ -100,25 +99,24 @@ weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
 
 	if (err != 0)
 		return err;
-	f = calloc(1, sizeof(*f));
-	if (f == NULL)
+	f = &source->flow;
+	if (o->rate > 0 && weir__rate_begin(f, o->rate) != 0)
 		return -ENOMEM;
-	f->source = source;
 	f->destination = destination;
-	f->buffer = o->buffer > 0 ? o->buffer : BUFFER_DEFAULT;
-	f->rate = o->rate;
-	f->counted_us = o->rate > 0 ? weir__rate_now_us() : 0;
-	f->tokens = f->rate / 10 > 0 ? f->rate / 10 : 1;
+	f->buffer = o->buffer == 0	     ? BUFFER_DEFAULT
+		    : o->buffer < UINT32_MAX ? (uint32_t)o->buffer
+					     : UINT32_MAX;
 	f->keep_open = o->keep_open;
+	f->stopped = destination->stop_source;
+	destination->stop_source = false;
 	f->may_splice =
 	    !o->no_splice && source->tls == NULL && destination->tls == NULL;
 	f->full = weir__held(source) >= f->buffer;
-	source->from = f;
 	destination->to = f;
 	source->explicit_pause = false;
 	weir__socket_settle(source);
 	weir__socket_settle(destination);
-	if (weir__held(source) > 0 || source->eof)
+	if (weir__held(source) > 0 || source->eof || f->stopped)
 		weir__socket_defer(source, WEIR__DUE_READ);
 	return 0;
 }
@@ -128,8 +126,8 @@ weir_socket_unpipe(struct weir_socket *source)
 {
 	if (source == NULL)
 		return -EINVAL;
-	if (source->from == NULL)
+	if (weir__from(source) == NULL)
 		return WEIR_E_NOT_PIPED;
-	weir__pump_undo(source->from);
+	weir__pump_undo(weir__from(source));
 	return 0;
 }

@@ -8,13 +8,10 @@
  * a row is a bulk flow and is lent a kernel pipe: splice moves its bytes
  * without copying them here.
  *
- * A socket has one event. While its flow can take, it waits for bytes; while
- * it is full, for room; and otherwise it watches, edge-triggered, for a reset,
- * which would go unnoticed while nothing is read. A connection that keeps up
- * never changes what it waits for. A turn is bounded; what is left over is
- * still readable, and the loop comes back to it.
+ * A turn is bounded; a flow that has more comes back after the others.
  *
- * pipe.c makes and undoes pipes; rate.c and splice.c have what few flows need.
+ * pipe.c makes and undoes pipes, await.c has what is waited for; rate.c and
+ * splice.c have what few flows need.
  */
 #include "config.h"
 
@@ -92,7 +89,7 @@ weir__pump_flush(struct weir_socket *s)
 static enum given
 give(struct weir__flow *f)
 {
-	struct weir_socket *source = f->source, *to = f->destination;
+	struct weir_socket *source = weir__source(f), *to = f->destination;
 	ssize_t n;
 
 	while (f->piped > 0 || weir__held(source) > 0) {
@@ -108,7 +105,6 @@ give(struct weir__flow *f)
 			weir__socket_fail(to, (int)n);
 			return GONE;
 		}
-		to->bytes_written += (size_t)n;
 	}
 	let_go(source);
 	return GIVEN;
@@ -116,13 +112,19 @@ give(struct weir__flow *f)
 
 /* ---- taking ---- */
 
+/*
+ * After a read that came back short: has the kernel no more now? It has where
+ * the FIN is known to be there, and may have where a unix socket's reads end
+ * with what one write passed. TCP's end at an urgent mark, too; who still uses
+ * those are telnet and FTP, which put an IAC before it. And a reset that came
+ * with the bytes is not told apart from them: for that it is looked at again.
+ */
 static bool
-may_take(const struct weir__flow *f)
+was_all(struct weir_socket *s, unsigned char last)
 {
-	const struct weir_socket *s = f->source;
-
-	return s->state == WEIR__OPEN && !s->eof && !s->explicit_pause &&
-	       !f->stopped && !f->full && !f->rate_waits && f->piped == 0;
+	if (!s->edges)
+		return true;
+	return s->is_tcp && !s->hup && last != 0xff && weir__doubt(s);
 }
 
 /* 0 or bytes; the end and errors are noted with the socket. */
@@ -138,9 +140,9 @@ read_bytes(struct weir_socket *s, unsigned char *to, size_t wanted)
 				 : read(s->fd, to, wanted);
 	} while (n == -1 && errno == EINTR);
 	if (n > 0) {
-		s->bytes_read += (size_t)n;
+		weir__count_read(s, (size_t)n);
 		weir__socket_touch(s);
-		if ((size_t)n < wanted) /* the kernel has no more now */
+		if ((size_t)n < wanted && was_all(s, to[n - 1]))
 			s->readable = false;
 		return (size_t)n;
 	}
@@ -163,12 +165,48 @@ note_bulk(struct weir__flow *f, size_t n, size_t wanted)
 		f->bulk = true;
 }
 
+/* The FIN is next. Where it ends both sides, what the other has sent at the
+ * same time is to be seen before it. */
+static bool
+end_can_wait(const struct weir_socket *s)
+{
+	return s->hup && !s->allow_half_open && !s->end_asked;
+}
+
+/* The FIN comes with the next read, in this turn, and is passed on at once. One
+ * packet is enough for both then. */
+static bool
+fin_follows(const struct weir__flow *f, bool was_short)
+{
+	const struct weir_socket *s = weir__source_const(f);
+
+	return was_short && s->hup && !end_can_wait(s) && s->is_tcp &&
+	       s->handlers->on_data == NULL && f->destination->is_tcp &&
+	       f->destination->tls == NULL && !f->keep_open && f->limit == NULL;
+}
+
+static ssize_t
+send_on(struct weir__flow *f, const void *data, size_t n, bool was_short)
+{
+	f->corked = fin_follows(f, was_short);
+	return weir__socket_send(f->destination, data, n, f->corked);
+}
+
+/* Either the FIN takes it along, or it has not come after all. */
+static void
+let_corked_go(struct weir__flow *f)
+{
+	if (f->corked && !weir__source(f)->eof)
+		weir__socket_push(f->destination);
+	f->corked = false;
+}
+
 /* Read into the scratch buffer, write from it, hold what is left. The
  * handler that listens in may undo the pipe: then the bytes are held. */
 static size_t
 copy(struct weir__flow *f, size_t wanted)
 {
-	struct weir_socket *s = f->source, *to = f->destination;
+	struct weir_socket *s = weir__source(f), *to = f->destination;
 	unsigned char *scratch = weir__loop_scratch(s->loop);
 	size_t room = f->buffer - weir__held(s), n;
 	ssize_t sent = 0;
@@ -186,6 +224,7 @@ copy(struct weir__flow *f, size_t wanted)
 	if (wanted > WEIR__SCRATCH)
 		wanted = WEIR__SCRATCH;
 	n = read_bytes(s, scratch, wanted);
+	let_corked_go(f);
 	if (n == 0)
 		return 0;
 	note_bulk(f, n, wanted);
@@ -194,14 +233,12 @@ copy(struct weir__flow *f, size_t wanted)
 		weir__tell_data(s, scratch, n);
 		if (s->state != WEIR__OPEN)
 			return n;
-		f = s->from;
+		f = weir__from(s);
 	}
 	if (f != NULL && f->destination == to && weir__held(s) == 0 &&
 	    to->state == WEIR__OPEN && to->out == NULL && to->writable &&
 	    !to->end_asked && to->dying == 0)
-		sent = weir__socket_send(to, scratch, n);
-	if (sent > 0)
-		to->bytes_written += (size_t)sent;
+		sent = send_on(f, scratch, n, n < wanted);
 	if ((size_t)(sent > 0 ? sent : 0) < n &&
 	    hold_bytes(s, scratch + (sent > 0 ? sent : 0),
 		n - (size_t)(sent > 0 ? sent : 0)) != 0) {
@@ -223,15 +260,15 @@ take(struct weir__flow *f)
 	if (wanted == 0)
 		return 0;
 	/* Not to files: what has no room is waited for by weir__socket_send. */
-	if (f->bulk && weir__held(f->source) == 0 &&
+	if (f->bulk && weir__held(weir__source(f)) == 0 &&
 	    f->destination->state == WEIR__OPEN && f->destination->pollable &&
 	    f->destination->out == NULL && f->destination->writable &&
-	    f->source->handlers->on_data == NULL) {
+	    weir__source(f)->handlers->on_data == NULL) {
 		n = weir__splice_in(f, wanted);
 		if (n > 0) {
 			weir__rate_spend(f, n);
 		}
-		if (n > 0 || !f->source->readable || f->bulk)
+		if (n > 0 || !weir__source(f)->readable || f->bulk)
 			return n;
 		/* bulk was given up just now: copy */
 	}
@@ -244,7 +281,7 @@ take(struct weir__flow *f)
 static void
 finish(struct weir__flow *f)
 {
-	struct weir_socket *source = f->source, *to = f->destination;
+	struct weir_socket *source = weir__source(f), *to = f->destination;
 	bool ended = source->eof, end = !f->keep_open || f->stopped;
 
 	weir__pin(to);
@@ -268,16 +305,25 @@ settle_turn(struct weir__flow *f, size_t moved)
 {
 	if (f->pipe != NULL && f->piped == 0)
 		weir__splice_return(f);
-	if (f->bulk && moved > 0 && moved < BULK_LEAST && f->rate == 0) {
+	if (f->bulk && moved > 0 && moved < BULK_LEAST && f->limit == NULL) {
 		f->bulk = false;
 		f->full_reads = 0;
 	}
 }
 
+/* Still readable, but others have their turn. Only an event of levels tells
+ * again, and not of a socket that is about to be destroyed. */
+static void
+come_back(struct weir_socket *s)
+{
+	if (s->edges || s->dying != 0)
+		weir__socket_defer(s, WEIR__DUE_LATER);
+}
+
 static void
 run_flow(struct weir__flow *f)
 {
-	struct weir_socket *s = f->source;
+	struct weir_socket *s = weir__source(f);
 	size_t moved = 0;
 	int reads = 0;
 
@@ -285,7 +331,7 @@ run_flow(struct weir__flow *f)
 	for (;;) {
 		enum given given = give(f);
 
-		if (given == GONE || s->from != f)
+		if (given == GONE || weir__from(s) != f)
 			break;
 		if (given == GIVEN) {
 			f->full = false;
@@ -300,24 +346,27 @@ run_flow(struct weir__flow *f)
 				break;
 			}
 		}
-		if (!s->readable || !may_take(f))
+		if (!s->readable || !weir__may_take(f))
 			break;
-		if (moved >= TURN_BYTES || ++reads > TURN_READS) {
-			/* Still readable: the loop comes back, but not for
-			 * one that it does not wait for any more. */
-			if (s->dying != 0)
-				weir__socket_defer(s, WEIR__DUE_READ);
+		if (!f->corked &&
+		    (moved >= TURN_BYTES || ++reads > TURN_READS)) {
+			come_back(s);
 			break;
 		}
 		moved += take(f);
-		if (s->from != f)
+		if (weir__from(s) != f)
 			break;
+		if (s->readable && end_can_wait(s)) {
+			come_back(s);
+			break;
+		}
 	}
-	if (s->from == f) {
+	if (weir__from(s) == f) {
+		let_corked_go(f);
 		settle_turn(f, moved);
 		weir__pump_update(f->destination);
 	}
-	if (s->state == WEIR__OPEN && s->from == NULL && s->dying != 0)
+	if (s->state == WEIR__OPEN && weir__from(s) == NULL && s->dying != 0)
 		weir_socket_destroy(s, s->dying);
 	weir__pump_update(s);
 	weir__unpin(s);
@@ -336,8 +385,8 @@ read_for_handler(struct weir_socket *s)
 		weir_socket_destroy(s, -ENOMEM);
 		return;
 	}
-	while (s->state == WEIR__OPEN && s->from == NULL && s->bev == NULL &&
-	       weir__socket_flowing(s)) {
+	while (s->state == WEIR__OPEN && weir__from(s) == NULL &&
+	       s->bev == NULL && weir__socket_flowing(s)) {
 		if (weir__held(s) > 0) {
 			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
 			let_go(s);
@@ -354,175 +403,41 @@ read_for_handler(struct weir_socket *s)
 		}
 		if (!s->readable)
 			return;
-		if (++reads > TURN_READS)
+		if (++reads > TURN_READS) {
+			come_back(s);
 			return;
+		}
 		n = read_bytes(s, scratch, WEIR__SCRATCH);
 		if (n > 0)
 			weir__tell_data(s, scratch, n);
 	}
 }
 
-/*
- * The peer may have reset a socket from which nothing is read now: the pipe
- * is blocked, or its FIN came long ago. Only asking tells.
- */
-static void
-look_for_reset(struct weir_socket *s)
-{
-	struct pollfd p = {.fd = s->fd};
-	int err = 0;
-	socklen_t length = sizeof(err);
-
-	if (poll(&p, 1, 0) != 1 || (p.revents & POLLERR) == 0)
-		return;
-	if (!s->is_socket)
-		err = EPIPE;
-	else if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &length) == -1)
-		err = errno;
-	weir__socket_fail(s, err != 0 ? -err : -ECONNRESET);
-}
-
-/*
- * Our side is ended and nobody wants what the peer sends: its FIN is all that
- * the socket is open for. Bytes before it stay where they are, for who resumes.
- */
-static void
-look_for_end(struct weir_socket *s)
-{
-	char byte;
-
-	if (s->tls != NULL
-		? weir__tls_ended(s)
-		: recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-		weir__socket_saw_end(s);
-}
-
-static bool
-waits_for_end(const struct weir_socket *s)
-{
-	return s->end_asked && !s->eof && s->from == NULL && s->is_socket &&
-	       !s->explicit_pause && weir__held(s) == 0;
-}
-
-static bool
-flow_waits(const struct weir__flow *f)
-{
-	return f != NULL &&
-	       (f->piped > 0 || weir__held(f->source) > 0 || f->source->eof ||
-		   f->stopped || f->source->dying != 0);
-}
-
 void
 weir__pump_run(struct weir_socket *s)
 {
+	if (s->frozen)
+		return;
 	weir__pin(s);
 	if (s->state == WEIR__OPEN && s->tls != NULL)
 		weir__tls_run(s);
 	if (s->state == WEIR__OPEN && s->out != NULL)
 		(void)weir__pump_flush(s);
-	if (s->state == WEIR__OPEN && s->from != NULL)
-		run_flow(s->from);
+	if (s->state == WEIR__OPEN && weir__from(s) != NULL)
+		run_flow(weir__from(s));
 	else if (s->state == WEIR__OPEN && s->pollable)
 		read_for_handler(s);
-	if (s->state == WEIR__OPEN && s->to != s->from && flow_waits(s->to)) {
+	if (s->state == WEIR__OPEN && s->to != weir__from(s) &&
+	    weir__flow_waits(s->to)) {
 		/* Perhaps; after a wait it saves a turn. */
-		s->to->source->readable =
-		    s->to->full || s->to->source->dying != 0;
+		if (s->to->full || weir__source(s->to)->dying != 0)
+			weir__source(s->to)->readable = true;
+		else if (!weir__source(s->to)->edges)
+			weir__source(s->to)->readable = false;
 		run_flow(s->to);
 	}
-	if (s->state == WEIR__OPEN && s->from == NULL && s->dying != 0)
+	if (s->state == WEIR__OPEN && weir__from(s) == NULL && s->dying != 0)
 		weir_socket_destroy(s, s->dying);
 	weir__pump_update(s);
 	weir__unpin(s);
-}
-
-/* ---- the event ---- */
-
-static void
-on_event(evutil_socket_t fd, short what, void *user)
-{
-	struct weir_socket *s = user;
-
-	(void)fd;
-	weir__pin(s);
-	if (s->state == WEIR__CONNECTING) {
-		weir__connect_event(s);
-	} else if (s->interest & WEIR__WATCH) {
-		look_for_reset(s);
-		if (s->state == WEIR__OPEN && s->interest & WEIR__FIN)
-			look_for_end(s);
-	} else {
-		s->seen_twice = s->eof;
-		s->readable = (what & EV_READ) != 0;
-		if (what & EV_WRITE && s->tls == NULL)
-			s->writable = true;
-		weir__pump_run(s);
-	}
-	weir__unpin(s);
-}
-
-static unsigned
-interest(const struct weir_socket *s)
-{
-	unsigned want = 0;
-
-	if (s->state == WEIR__CONNECTING)
-		return WEIR__WRITE;
-	if (s->from != NULL ? may_take(s->from) && s->dying == 0
-			    : weir__socket_flowing(s) && !s->eof)
-		want |= WEIR__READ;
-	if (!s->writable && (s->out != NULL || flow_waits(s->to)))
-		want |= WEIR__WRITE;
-	if (s->tls != NULL)
-		want = weir__tls_interest(s, want);
-	if (want != 0)
-		return want;
-	return waits_for_end(s) ? WEIR__WATCH | WEIR__FIN : WEIR__WATCH;
-}
-
-void
-weir__pump_update(struct weir_socket *s)
-{
-	unsigned want;
-	short events = EV_PERSIST;
-
-	if (s->fd == -1 || s->bev != NULL || !s->pollable || s->fresh ||
-	    (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING))
-		return;
-	want = interest(s);
-	if (s->tls != NULL && want & WEIR__READ && weir__tls_more(s))
-		weir__socket_defer(s, WEIR__DUE_READ);
-	if (want == s->interest)
-		return;
-	/* A FIN is often followed by the other side's at once. Only if it is
-	 * still readable in the next turn is it worth two calls to watch. */
-	if (want == WEIR__WATCH && s->interest == WEIR__READ && s->eof &&
-	    !s->seen_twice)
-		return;
-	if (s->interest != 0)
-		(void)event_del(&s->event);
-	if (want & WEIR__READ)
-		events |= EV_READ;
-	if (want & WEIR__WRITE)
-		events |= EV_WRITE;
-	if (want & WEIR__WATCH)
-		events |= EV_WRITE | EV_ET;
-	if (want & WEIR__FIN)
-		events |= EV_CLOSED;
-	s->interest = want;
-	if (event_assign(&s->event, weir_loop_base(s->loop), s->fd, events,
-		on_event, s) == -1 ||
-	    event_add(&s->event, NULL) == -1) {
-		s->interest = 0;
-		weir_socket_destroy(s, -ENOMEM);
-	}
-}
-
-void
-weir__pump_leave(struct weir_socket *s)
-{
-	if (s->interest != 0)
-		(void)event_del(&s->event);
-	s->interest = 0;
-	s->readable = false;
 }

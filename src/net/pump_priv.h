@@ -4,24 +4,18 @@
 
 #include "net/socket_priv.h"
 
-/* One pipe: what source reads goes to destination. The source's. */
-struct weir__flow {
-	struct weir_socket *source, *destination;
-	size_t buffer;
-	bool keep_open, may_splice;
-	bool stopped; /* reads no more; ends once all is given */
-	bool full;    /* buffer is full: drain it before reading on */
-	bool bulk;
-	unsigned full_reads;
+/* Whose flow it is: what it reads goes to the flow's destination. */
+static inline struct weir_socket *
+weir__source(struct weir__flow *f)
+{
+	return weir__container_of(f, struct weir_socket, flow);
+}
 
-	struct weir__pipe *pipe; /* lent while bytes flow; or NULL */
-	size_t piped;		 /* bytes in it */
-
-	/* A rate: what may be read now, and when that was counted. */
-	uint64_t rate, tokens, counted_us;
-	struct event *rate_timer;
-	bool rate_waits; /* for the timer */
-};
+static inline const struct weir_socket *
+weir__source_const(const struct weir__flow *f)
+{
+	return weir__container_of(f, const struct weir_socket, flow);
+}
 
 /* Bytes that were read and not passed on yet. */
 static inline size_t
@@ -30,9 +24,40 @@ weir__held(const struct weir_socket *s)
 	return s->in != NULL ? evbuffer_get_length(s->in) : 0;
 }
 
+/* Whether the source may be read now. */
+static inline bool
+weir__may_take(const struct weir__flow *f)
+{
+	const struct weir_socket *s = weir__source_const(f);
+
+	return s->state == WEIR__OPEN && !s->eof && !s->explicit_pause &&
+	       !f->stopped && !f->full && !f->rate_waits && f->piped == 0;
+}
+
+/* Whether something waits that the destination is to take. */
+static inline bool
+weir__flow_waits(const struct weir__flow *f)
+{
+	const struct weir_socket *s;
+
+	if (f == NULL)
+		return false;
+	s = weir__source_const(f);
+	return f->piped > 0 || weir__held(s) > 0 || s->eof || f->stopped ||
+	       s->dying != 0;
+}
+
 /* ---- rate.c ---- */
 
-uint64_t weir__rate_now_us(void);
+/* What may be read now, and when that was counted. */
+struct weir__limit {
+	uint64_t rate, tokens, counted_us;
+	struct event *timer; /* or NULL */
+};
+
+/* A flow that may read so many bytes a second. 0 or -ENOMEM. */
+int weir__rate_begin(struct weir__flow *f, uint64_t rate);
+void weir__rate_end(struct weir__flow *f);
 /* As weir__rate_allows(), of a flow that has a rate. */
 size_t weir__rate_limit(struct weir__flow *f, size_t wanted);
 
@@ -40,14 +65,16 @@ size_t weir__rate_limit(struct weir__flow *f, size_t wanted);
 static inline size_t
 weir__rate_allows(struct weir__flow *f, size_t wanted)
 {
-	return f->rate == 0 ? wanted : weir__rate_limit(f, wanted);
+	return f->limit == NULL ? wanted : weir__rate_limit(f, wanted);
 }
 
 static inline void
 weir__rate_spend(struct weir__flow *f, size_t n)
 {
-	if (f->rate > 0)
-		f->tokens -= n < f->tokens ? n : f->tokens;
+	struct weir__limit *l = f->limit;
+
+	if (l != NULL)
+		l->tokens -= n < l->tokens ? n : l->tokens;
 }
 
 /* ---- splice.c ---- */

@@ -6,14 +6,16 @@
 
 #include "net/pump_priv.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <event2/util.h>
 
 #define RATE_TICK_US 50000 /* how often a held rate looks again */
 
-uint64_t
-weir__rate_now_us(void)
+static uint64_t
+now_us(void)
 {
 	struct timespec now;
 
@@ -29,32 +31,31 @@ on_rate(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	f->rate_waits = false;
-	weir__socket_defer(f->source, WEIR__DUE_READ);
+	weir__socket_defer(weir__source(f), WEIR__DUE_READ);
 }
 
 /* Count what time has brought; returns how long to wait where that is
  * nothing. Once all is spent a tick has to pass, since otherwise every turn
  * would pass on the few bytes of its own duration. */
 static uint64_t
-rate_refill(struct weir__flow *f)
+rate_refill(struct weir__limit *l)
 {
-	uint64_t most = f->rate / 10 > 0 ? f->rate / 10 : 1;
-	uint64_t now = weir__rate_now_us(), tick = 1000000 / f->rate + 1,
-		 passed, more;
+	uint64_t most = l->rate / 10 > 0 ? l->rate / 10 : 1;
+	uint64_t now = now_us(), tick = 1000000 / l->rate + 1, passed, more;
 
 	if (tick < RATE_TICK_US)
 		tick = RATE_TICK_US;
-	if (now - f->counted_us > 2 * tick + 1000000)
-		f->counted_us = now - 2 * tick;
-	passed = now - f->counted_us;
-	if (f->tokens == 0 && passed < tick)
+	if (now - l->counted_us > 2 * tick + 1000000)
+		l->counted_us = now - 2 * tick;
+	passed = now - l->counted_us;
+	if (l->tokens == 0 && passed < tick)
 		return tick - passed;
-	more = passed * f->rate / 1000000;
-	f->tokens += more;
-	f->counted_us += more * 1000000 / f->rate;
-	if (f->tokens > most) {
-		f->tokens = most;
-		f->counted_us = now;
+	more = passed * l->rate / 1000000;
+	l->tokens += more;
+	l->counted_us += more * 1000000 / l->rate;
+	if (l->tokens > most) {
+		l->tokens = most;
+		l->counted_us = now;
 	}
 	return tick;
 }
@@ -64,19 +65,45 @@ rate_refill(struct weir__flow *f)
 size_t
 weir__rate_limit(struct weir__flow *f, size_t wanted)
 {
+	struct weir__limit *l = f->limit;
 	uint64_t wait_us;
 	struct timeval after;
 
-	wait_us = rate_refill(f);
-	if (f->tokens > 0)
-		return f->tokens < wanted ? (size_t)f->tokens : wanted;
-	if (f->rate_timer == NULL)
-		f->rate_timer =
-		    evtimer_new(weir_loop_base(f->source->loop), on_rate, f);
+	wait_us = rate_refill(l);
+	if (l->tokens > 0)
+		return l->tokens < wanted ? (size_t)l->tokens : wanted;
+	if (l->timer == NULL)
+		l->timer = evtimer_new(
+		    weir_loop_base(weir__source(f)->loop), on_rate, f);
 	after.tv_sec = (time_t)(wait_us / 1000000);
 	after.tv_usec = (suseconds_t)(wait_us % 1000000);
-	if (f->rate_timer == NULL || event_add(f->rate_timer, &after) == -1)
+	if (l->timer == NULL || event_add(l->timer, &after) == -1)
 		return wanted; /* rather too fast than stuck */
 	f->rate_waits = true;
 	return 0;
+}
+
+int
+weir__rate_begin(struct weir__flow *f, uint64_t rate)
+{
+	struct weir__limit *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->rate = rate;
+	l->tokens = rate / 10 > 0 ? rate / 10 : 1;
+	l->counted_us = now_us();
+	f->limit = l;
+	return 0;
+}
+
+void
+weir__rate_end(struct weir__flow *f)
+{
+	if (f->limit == NULL)
+		return;
+	if (f->limit->timer != NULL)
+		event_free(f->limit->timer);
+	free(f->limit);
+	f->limit = NULL;
 }

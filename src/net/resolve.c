@@ -1,21 +1,11 @@
 /*
- * Names to addresses, by c-ares on the loop. Promises that nothing blocks,
- * that an answer never comes from inside weir_resolve(), that a cancelled
- * lookup is gone at once, and that an idle resolver has no descriptor and no
- * timer. Which name servers are asked, and when, is dns_channel.c's; which of
- * the addresses to use is for others.
- *
- * c-ares cannot forget one query of many. So what it holds is not the lookup
- * but a small struct query, which a cancelled lookup leaves behind; once a
- * channel has no lookup any more, all that is left in it is cancelled. Its
- * callbacks never touch more than the lookup's fields and the queue of tasks:
- * all else happens outside of c-ares, in on_task().
+ * Names to addresses, by c-ares on the loop. Promises that an answer never
+ * comes from inside weir_resolve(). What a lookup is, and its end, is
+ * lookup.c's; which of the addresses to use is for others.
  */
 #include "config.h"
 
 #include <weir/resolve.h>
-
-#include <sys/queue.h>
 
 #include <ares.h>
 #include <errno.h>
@@ -28,33 +18,7 @@
 #include <weir/loop.h>
 
 #include "net/address_priv.h"
-#include "net/dns_channel_priv.h"
-#include "net/loop_priv.h"
-
-/* What c-ares holds; lookup is NULL once that was cancelled. */
-struct query {
-	struct weir_lookup *lookup;
-};
-
-struct weir_lookup {
-	struct weir__task task;
-	struct weir__resolver *resolver;
-	struct weir__dns *channel; /* NULL where no name server is asked */
-	struct query *query;	   /* NULL where none is under way */
-	int family;		   /* that the caller asked for, AF_ */
-	int asked;		   /* that the last query was for, AF_ */
-	bool denied;		   /* the last answer was that there is none */
-	bool ended;		   /* done is being called */
-	uint16_t port;
-	int err;
-	struct weir_address *addresses;
-	size_t count;
-	void (*done)(int err, const struct weir_address *addresses,
-	    size_t count, void *user);
-	void *user;
-	TAILQ_ENTRY(weir_lookup) next; /* resolver.lookups */
-	char host[];
-};
+#include "net/lookup_priv.h"
 
 /* ---- a lookup's addresses ---- */
 
@@ -188,28 +152,6 @@ add_localhost(struct weir_lookup *lookup)
 
 /* ---- lookups ---- */
 
-/* Leave everything but the memory; c-ares may still hold the query. */
-static void
-detach(struct weir_lookup *lookup)
-{
-	TAILQ_REMOVE(&lookup->resolver->lookups, lookup, next);
-	weir__loop_undefer(lookup->resolver->loop, &lookup->task);
-	if (lookup->query != NULL)
-		lookup->query->lookup = NULL;
-	lookup->query = NULL;
-	if (lookup->channel != NULL)
-		weir__dns_leave(lookup->channel);
-	lookup->channel = NULL;
-}
-
-static void
-release(struct weir_lookup *lookup)
-{
-	weir__loop_release(lookup->resolver->loop);
-	free(lookup->addresses);
-	free(lookup);
-}
-
 static const void *
 ip_of(const struct sockaddr *sa)
 {
@@ -232,8 +174,13 @@ take_answer(struct weir_lookup *lookup, const struct ares_addrinfo *answer)
 		return WEIR_E_NAME_NOT_FOUND;
 	if (!reserve_addresses(lookup, count))
 		return -ENOMEM;
-	for (node = answer->nodes; node != NULL; node = node->ai_next)
+	for (node = answer->nodes; node != NULL; node = node->ai_next) {
 		add_address(lookup, node->ai_family, ip_of(node->ai_addr));
+		if (node->ai_ttl < 0)
+			lookup->ttl_s = 0;
+		else if ((uint32_t)node->ai_ttl < lookup->ttl_s)
+			lookup->ttl_s = (uint32_t)node->ai_ttl;
+	}
 	return 0;
 }
 
@@ -241,13 +188,10 @@ take_answer(struct weir_lookup *lookup, const struct ares_addrinfo *answer)
 static void
 on_answer(void *user, int status, int timeouts, struct ares_addrinfo *answer)
 {
-	struct query *query = user;
-	struct weir_lookup *lookup = query->lookup;
+	struct weir_lookup *lookup = weir__lookup_answered(user);
 
 	(void)timeouts;
-	free(query);
 	if (lookup != NULL) {
-		lookup->query = NULL;
 		lookup->denied = status == ARES_ENODATA;
 		lookup->err = status == ARES_SUCCESS
 				  ? take_answer(lookup, answer)
@@ -267,14 +211,12 @@ ask(struct weir_lookup *lookup, int family)
 	    .ai_family = family,
 	    .ai_socktype = SOCK_STREAM,
 	};
-	struct query *query = malloc(sizeof(*query));
+	struct weir__query *query = weir__lookup_query(lookup);
 
 	if (query == NULL) {
 		lookup->err = -ENOMEM;
 		return false;
 	}
-	query->lookup = lookup;
-	lookup->query = query;
 	lookup->asked = family;
 	ares_getaddrinfo(lookup->channel->ares, lookup->host, NULL, &hints,
 	    on_answer, query);
@@ -299,6 +241,42 @@ ask_again(const struct weir_lookup *lookup)
 	return lookup->asked == AF_INET && lookup->denied ? AF_INET6 : 0;
 }
 
+/* The time to live of what the hosts file says is 0, too, and means nothing. */
+static bool
+is_from_hosts(struct weir_lookup *lookup)
+{
+	struct hostent *entry;
+	int i;
+
+	if (lookup->channel == NULL)
+		return false;
+	for (i = 0; i < 2; i++) {
+		if (ares_gethostbyname_file(lookup->channel->ares, lookup->host,
+			i == 0 ? AF_INET : AF_INET6, &entry) != ARES_SUCCESS)
+			continue;
+		ares_free_hostent(entry);
+		return true;
+	}
+	return false;
+}
+
+static void
+tell(struct weir_lookup *lookup)
+{
+	const struct weir_address *addresses = NULL;
+	size_t count = 0;
+
+	if (lookup->err == 0) {
+		addresses = lookup->addresses;
+		count = lookup->count;
+	}
+	if (lookup->done != NULL)
+		lookup->done(lookup->err, addresses, count, lookup->user);
+	else
+		lookup->done_ttl(lookup->err, addresses, count,
+		    lookup->err == 0 ? lookup->ttl_s : 0, lookup->user);
+}
+
 static void
 on_task(struct weir__task *task)
 {
@@ -308,13 +286,12 @@ on_task(struct weir__task *task)
 
 	if (family != 0 && ask(lookup, family))
 		return;
-	detach(lookup);
-	lookup->ended = true;
-	if (lookup->err < 0)
-		lookup->done(lookup->err, NULL, 0, lookup->user);
-	else
-		lookup->done(0, lookup->addresses, lookup->count, lookup->user);
-	release(lookup);
+	if (lookup->done_ttl != NULL && lookup->ttl_s == 0 &&
+	    is_from_hosts(lookup))
+		lookup->ttl_s = WEIR_TTL_NONE;
+	weir__lookup_end(lookup);
+	tell(lookup);
+	weir__lookup_release(lookup);
 }
 
 /* An address as a host: itself, where the family is the one asked for. */
@@ -341,58 +318,14 @@ start(struct weir_lookup *lookup)
 		weir__loop_defer(lookup->resolver->loop, &lookup->task);
 		return;
 	}
-	lookup->err = weir__dns_current(lookup->resolver, &lookup->channel);
+	lookup->err = weir__lookup_channel(lookup);
 	if (lookup->err == 0) {
-		lookup->channel->lookups++;
 		if (is_localhost(lookup->host))
 			lookup->err = add_localhost(lookup);
 		else if (ask(lookup, lookup->family))
 			return;
 	}
 	weir__loop_defer(lookup->resolver->loop, &lookup->task);
-}
-
-/* The loop's resolver, made when it is first needed; NULL for no memory. */
-struct weir__resolver *
-weir__resolver_of(struct weir_loop *loop)
-{
-	struct weir__resolver **resolver = weir__loop_resolver(loop);
-
-	if (*resolver == NULL) {
-		*resolver = calloc(1, sizeof(**resolver));
-		if (*resolver == NULL)
-			return NULL;
-		(*resolver)->loop = loop;
-		TAILQ_INIT(&(*resolver)->lookups);
-	}
-	return *resolver;
-}
-
-void
-weir__resolver_free(struct weir__resolver *resolver)
-{
-	struct weir_lookup *lookup;
-
-	if (resolver == NULL)
-		return;
-	while ((lookup = TAILQ_FIRST(&resolver->lookups)) != NULL) {
-		detach(lookup);
-		release(lookup);
-	}
-	weir__dns_retire(resolver);
-	free(resolver->servers);
-	free(resolver);
-}
-
-static struct weir_lookup *
-new_lookup(const char *host)
-{
-	const size_t length = strlen(host) + 1;
-	struct weir_lookup *lookup = calloc(1, sizeof(*lookup) + length);
-
-	if (lookup != NULL)
-		memcpy(lookup->host, host, length);
-	return lookup;
 }
 
 static bool
@@ -404,6 +337,34 @@ is_host(const char *host)
 	       weir__host_problem(host) == NULL;
 }
 
+/* The caller sets who is told. */
+static int
+resolve(struct weir_lookup **ret, struct weir_loop *loop, const char *host,
+    uint16_t port, int family, const char *name_servers, void *user)
+{
+	struct weir_lookup *lookup;
+	int err;
+
+	if (loop == NULL || host == NULL ||
+	    (family != 0 && family != 4 && family != 6))
+		return -EINVAL;
+	if (*host == '\0')
+		host = "localhost";
+	if (!is_host(host))
+		return -EINVAL;
+	err =
+	    weir__lookup_new(&lookup, loop, host, name_servers, on_task, user);
+	if (err < 0)
+		return err;
+	lookup->family = family == 0   ? AF_UNSPEC
+			 : family == 4 ? AF_INET
+				       : AF_INET6;
+	lookup->port = port;
+	start(lookup);
+	*ret = lookup;
+	return 0;
+}
+
 int
 weir_resolve(struct weir_lookup **ret, struct weir_loop *loop, const char *host,
     uint16_t port, int family,
@@ -411,42 +372,39 @@ weir_resolve(struct weir_lookup **ret, struct weir_loop *loop, const char *host,
 	void *user),
     void *user)
 {
-	struct weir__resolver *resolver;
 	struct weir_lookup *lookup;
+	int err = done != NULL
+		      ? resolve(&lookup, loop, host, port, family, NULL, user)
+		      : -EINVAL;
 
-	if (loop == NULL || host == NULL || done == NULL ||
-	    (family != 0 && family != 4 && family != 6))
-		return -EINVAL;
-	if (*host == '\0')
-		host = "localhost";
-	if (!is_host(host))
-		return -EINVAL;
-	resolver = weir__resolver_of(loop);
-	lookup = resolver != NULL ? new_lookup(host) : NULL;
-	if (lookup == NULL)
-		return -ENOMEM;
-	lookup->task.fn = on_task;
-	lookup->resolver = resolver;
-	lookup->family = family == 0   ? AF_UNSPEC
-			 : family == 4 ? AF_INET
-				       : AF_INET6;
-	lookup->port = port;
+	if (err < 0)
+		return err;
 	lookup->done = done;
-	lookup->user = user;
-	TAILQ_INSERT_TAIL(&resolver->lookups, lookup, next);
-	weir__loop_hold(loop);
-	start(lookup);
 	if (ret != NULL)
 		*ret = lookup;
 	return 0;
 }
 
-void
-weir_resolve_cancel(struct weir_lookup *lookup)
+int
+weir_resolve_ttl(struct weir_lookup **ret, struct weir_loop *loop,
+    const char *host, uint16_t port, const struct weir_resolve_options *options,
+    void (*done)(int err, const struct weir_address *addresses, size_t count,
+	uint32_t ttl_s, void *user),
+    void *user)
 {
-	/* From inside its own done it is too late, and harmless. */
-	if (lookup == NULL || lookup->ended)
-		return;
-	detach(lookup);
-	release(lookup);
+	static const struct weir_resolve_options defaults = {0};
+	struct weir_lookup *lookup;
+	int err;
+
+	if (options == NULL)
+		options = &defaults;
+	err = done != NULL ? resolve(&lookup, loop, host, port, options->family,
+				 options->name_servers, user)
+			   : -EINVAL;
+	if (err < 0)
+		return err;
+	lookup->done_ttl = done;
+	if (ret != NULL)
+		*ret = lookup;
+	return 0;
 }

@@ -11,6 +11,7 @@
 #include "net/server_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ enum {
 	DUE_WAKE = 1 << 2,
 	DUE_CLOSE = 1 << 3,
 	DUE_LOOK = 1 << 4, /* at what was asked */
+	DUE_LAST = 1 << 5, /* accept those that wait, and close */
 };
 
 static const struct weir_server_handlers silent = {0};
@@ -78,7 +80,7 @@ static void
 update(struct weir_server *server)
 {
 	bool want = server->listening && !server->paused && !server->resting &&
-		    server->fd != -1;
+		    !server->closing && server->fd != -1;
 
 	if (server->fd == -1)
 		return;
@@ -165,8 +167,9 @@ hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 		(void)close(fd);
 		return err;
 	}
-	if (remote->sin6_family == AF_INET || remote->sin6_family == AF_INET6)
-		socket->remote = *remote;
+	socket->is_tcp =
+	    remote->sin6_family == AF_INET || remote->sin6_family == AF_INET6;
+	weir__socket_set_remote(socket, remote);
 	server->connections++;
 	weir__count_add(server->count, 1);
 	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
@@ -205,20 +208,17 @@ accepting_again(struct weir_server *server)
 	tell(server, on_accepting);
 }
 
-static void
-on_readable(evutil_socket_t fd, short what, void *user)
+/* Up to so many of those that wait; how accept ended it. */
+static int
+accept_some(struct weir_server *server, int most)
 {
-	struct weir_server *server = user;
 	struct sockaddr_in6 remote;
 	socklen_t length;
-	int batch = server->told_resting ? ACCEPT_BATCH : server->batch;
-	int i, err = 0, new;
+	int fd = server->fd, i, err = 0, new;
 
-	(void)what;
-	server->depth++;
-	/* Most often one waits, and a second look would be in vain; when more
-	 * do, more are taken a turn. */
-	for (i = 0; i < batch && server->fd == fd && !server->paused; i++) {
+	for (i = 0; i < most && server->fd == fd &&
+		    (!server->paused || server->closing);
+	     i++) {
 		remote.sin6_family = AF_UNSPEC;
 		length = sizeof(remote); /* a unix one is cut, and not kept */
 		new = accept4(fd, (struct sockaddr *)&remote, &length,
@@ -228,6 +228,21 @@ on_readable(evutil_socket_t fd, short what, void *user)
 			break;
 		/* Anything else is one connection's bad luck. */
 	}
+	return err;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *user)
+{
+	struct weir_server *server = user;
+	int err;
+
+	(void)what;
+	server->depth++;
+	/* Most often one waits, and a second look would be in vain; when more
+	 * do, more are taken a turn. */
+	err = accept_some(
+	    server, server->told_resting ? ACCEPT_BATCH : server->batch);
 	server->batch = err == -EAGAIN ? 1 : server->batch * 2;
 	if (server->batch > ACCEPT_BATCH)
 		server->batch = ACCEPT_BATCH;
@@ -318,7 +333,7 @@ static void
 shut(struct weir_server *server)
 {
 	stop_resting(server);
-	server->told_resting = false;
+	server->told_resting = server->closing = false;
 	server->listening = false;
 	weir__listen_forget_name(server);
 	if (server->fd == -1)
@@ -350,6 +365,23 @@ tell_closed(struct weir_server *server)
 	weir__server_answer(server, true);
 }
 
+/* No more than the queue holds: whoever comes faster than they are accepted
+ * does not keep it open. */
+static void
+accept_last(struct weir_server *server)
+{
+	int most = server->left < ACCEPT_BATCH ? server->left : ACCEPT_BATCH;
+	int err = accept_some(server, most);
+
+	server->left -= most;
+	if (server->doomed || server->fd == -1 || !server->closing)
+		return;
+	if (err == 0 && server->left > 0)
+		defer(server, DUE_LAST);
+	else
+		(void)weir_server_close(server);
+}
+
 static void
 run_task(struct weir__task *task)
 {
@@ -366,6 +398,8 @@ run_task(struct weir__task *task)
 	}
 	if (due & DUE_WAKE && server->listening && !server->paused)
 		on_readable(server->fd, EV_READ, server);
+	if (due & DUE_LAST && server->closing)
+		accept_last(server);
 	if (due & DUE_ERROR)
 		tell(server, on_error, , server->error);
 	if (due & DUE_CLOSE)
@@ -426,6 +460,23 @@ weir_server_close(struct weir_server *server)
 	shut(server);
 	server->due &= ~(unsigned)DUE_LISTENING;
 	defer(server, DUE_CLOSE);
+	return 0;
+}
+
+int
+weir_server_close_soon(struct weir_server *server)
+{
+	if (server == NULL)
+		return -EINVAL;
+	if (server->fd == -1 || !server->listening)
+		return weir_server_close(server);
+	if (server->closing)
+		return 0;
+	server->closing = true;
+	server->left =
+	    server->listen.backlog > 0 ? server->listen.backlog : WEIR_BACKLOG;
+	update(server);
+	defer(server, DUE_LAST);
 	return 0;
 }
 
@@ -535,6 +586,11 @@ weir__server_begin(
 		return -errno;
 	server->fd = fd;
 	server->exclusive = o->exclusive;
+	server->closing = false;
+	server->listen = *o;
+	server->listen.interface = NULL;
+	(void)snprintf(server->interface, sizeof(server->interface), "%s",
+	    o->interface != NULL ? o->interface : "");
 	if (event_assign(&server->event, weir_loop_base(server->loop), fd,
 		EV_READ | EV_PERSIST, on_readable, server) == -1) {
 		server->fd = -1;

@@ -4,6 +4,8 @@
 
 #include <sys/queue.h>
 
+#include <net/if.h>
+
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -22,6 +24,8 @@ struct weir_server {
 	const struct weir_server_handlers *handlers;
 	void *user;
 	struct weir_server_options options;
+	struct weir_listen_options listen; /* but its interface: */
+	char interface[IF_NAMESIZE];
 
 	int fd;
 	struct event event; /* readable: connections wait */
@@ -30,6 +34,8 @@ struct weir_server {
 	unsigned due; /* what task has to tell, DUE_... in server.c */
 	int error;
 
+	bool closing; /* once those that wait, at most left, were accepted */
+	int left;
 	bool open;	/* between a good listen call and on_close */
 	bool listening; /* on_listening was or is about to be called */
 	bool paused, resting, told_resting;
@@ -74,6 +80,9 @@ int weir__server_begin(struct weir_server *server, int fd,
     const struct weir_listen_options *options);
 void weir__server_opened(struct weir_server *server, int err);
 void weir__server_fail(struct weir_server *server, int err);
+
+/* Have the socket pass on the server's options to who is accepted. */
+void weir__listen_tune(const struct weir_server *server, int fd);
 
 /* listen.c: do not look up any more; remove the socket file, if any. */
 void weir__listen_forget_name(struct weir_server *server);

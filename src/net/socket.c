@@ -35,7 +35,7 @@ reap(struct weir_socket *s)
 {
 	weir__extra_free(s);
 	weir__tls_forget(s);
-	free(s->tuning);
+	weir__socket_set_remote(s, NULL);
 	free(s);
 }
 
@@ -154,14 +154,15 @@ run_task(struct weir__task *task)
 		weir__socket_unwrap(s);
 	}
 	if (take_due(s, WEIR__DUE_FULL))
-		weir__tell(s, on_full, , s->full);
+		weir__tell(s, on_full, , s->extra->full);
 	if (take_due(s, WEIR__DUE_BROKEN))
 		weir__tell(s, on_broken, , s->dying);
 	if (take_due(s, WEIR__DUE_SESSION))
 		weir__tell(s, on_session);
 	if (take_due(s, WEIR__DUE_READ)) {
-		/* Nothing waits for the bytes of one that fails: just look. */
-		s->readable = s->dying != 0;
+		/* Nothing waits for the bytes of one that fails: just look. An
+		 * event of levels tells once more. */
+		s->readable = s->dying != 0 || (s->edges && s->readable);
 		if (s->bev != NULL)
 			weir__stream_read(s);
 		else
@@ -175,6 +176,8 @@ run_task(struct weir__task *task)
 	 * last in any case. */
 	if (take_due(s, WEIR__DUE_CLOSE))
 		tell_closed(s);
+	if (take_due(s, WEIR__DUE_LATER))
+		weir__socket_defer(s, WEIR__DUE_READ);
 	weir__unpin(s);
 }
 
@@ -243,6 +246,13 @@ weir_socket_set_handlers(struct weir_socket *s,
 	weir__socket_settle(s);
 }
 
+void
+weir_socket_set_totals(struct weir_socket *s, struct weir_totals *totals)
+{
+	if (s != NULL)
+		s->totals = totals;
+}
+
 /* ---- opening ---- */
 
 /* A fresh opening forgets the one before it. */
@@ -252,12 +262,13 @@ forget(struct weir_socket *s)
 	s->eof = s->rd_ended = false;
 	s->end_asked = s->fin_sent = s->soon = false;
 	s->readable = s->writable = s->fresh = s->seen_twice = false;
+	s->hup = s->stray = false;
+	s->frozen = s->stop_source = false;
 	s->error = s->dying = 0;
 	weir__tls_forget(s);
-	s->bytes_read = s->bytes_dropped = 0;
-	weir__extra_forget(s, s->bytes_written - weir__socket_queued(s));
-	s->bytes_written = weir__socket_queued(s);
-	s->remote.sin6_family = AF_UNSPEC;
+	weir__extra_forget(s, s->bytes_delivered + s->bytes_dropped);
+	s->bytes_read = s->bytes_delivered = s->bytes_dropped = 0;
+	weir__socket_set_remote(s, NULL);
 	s->active_ms = weir_loop_now_ms(s->loop);
 }
 
@@ -271,19 +282,23 @@ weir__socket_connecting(struct weir_socket *s)
 
 /* Stream sockets, pipes and what can be written to by name. 0 or an error. */
 static int
-classify(int fd, bool *is_socket, bool *pollable)
+classify(int fd, bool *is_socket, bool *is_tcp, bool *pollable)
 {
 	struct stat st;
-	int type;
+	int type, domain;
 	socklen_t length = sizeof(type);
 
 	if (fstat(fd, &st) == -1)
 		return -errno;
 	*is_socket = S_ISSOCK(st.st_mode);
+	*is_tcp = false;
 	*pollable = *is_socket || S_ISFIFO(st.st_mode);
 	if (*is_socket) {
-		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1)
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1 ||
+		    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) ==
+			-1)
 			return -errno;
+		*is_tcp = domain == AF_INET || domain == AF_INET6;
 		return type == SOCK_STREAM ? 0 : WEIR_E_NOT_A_STREAM;
 	}
 	if (S_ISCHR(st.st_mode)) { /* a terminal can be waited for */
@@ -324,7 +339,7 @@ weir__socket_opened(struct weir_socket *s, int fd)
 int
 weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
 {
-	bool is_socket, pollable;
+	bool is_socket, is_tcp, pollable;
 	int err;
 
 	if (s == NULL || s->doomed)
@@ -333,7 +348,7 @@ weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
 		return WEIR_E_SOCKET_CONNECTED;
 	if (fd < 0)
 		return -EBADF;
-	err = classify(fd, &is_socket, &pollable);
+	err = classify(fd, &is_socket, &is_tcp, &pollable);
 	if (err == 0 && !pollable && readable)
 		err = WEIR_E_NOT_A_STREAM;
 	if (err == 0 && pollable)
@@ -342,12 +357,13 @@ weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
 		return err;
 	forget(s);
 	s->is_socket = is_socket;
+	s->is_tcp = is_tcp;
 	s->pollable = pollable;
 	s->eof = s->rd_ended = !readable;
 	s->end_asked = s->fin_sent = !writable;
 	s->writable = true;
-	if (s->tuning != NULL && is_socket)
-		weir__tuning_apply(fd, s->tuning);
+	if (s->extra != NULL && s->extra->tuning != NULL && is_socket)
+		weir__tuning_apply(fd, s->extra->tuning);
 	(void)weir__socket_opened(s, fd);
 	weir__socket_settle(s);
 	if (s->state == WEIR__OPEN) /* what was written or piped to it before */
@@ -387,16 +403,16 @@ weir__socket_settle(struct weir_socket *s)
 	bool stream;
 	int err = 0;
 
-	if (s->state != WEIR__OPEN || !s->pollable || s->fresh)
+	if (s->state != WEIR__OPEN || !s->pollable || s->fresh || s->frozen)
 		return;
 	stream = s->handlers->on_data != NULL && s->tls == NULL &&
-		 s->from == NULL && s->to == NULL && !s->rd_ended &&
+		 weir__from(s) == NULL && s->to == NULL && !s->rd_ended &&
 		 s->dying == 0;
 	if (stream && s->bev == NULL) {
 		weir__pump_leave(s);
 		err = weir__stream_enter(s);
 	} else if (!stream && s->bev != NULL &&
-		   (s->from != NULL || s->to != NULL)) {
+		   (weir__from(s) != NULL || s->to != NULL)) {
 		err = weir__stream_leave(s);
 	}
 	if (err != 0)
@@ -419,7 +435,7 @@ weir__socket_unwrap(struct weir_socket *s)
 void
 weir__socket_progress(struct weir_socket *s)
 {
-	if (s->state != WEIR__OPEN || s->dying != 0)
+	if (s->state != WEIR__OPEN || s->dying != 0 || s->frozen)
 		return;
 	if (weir__socket_queued(s) > 0)
 		return;
@@ -517,7 +533,7 @@ weir__socket_fail(struct weir_socket *s, int err)
 {
 	if (s->state != WEIR__OPEN || s->dying != 0)
 		return;
-	if (s->from == NULL || s->from == s->to || s->rd_ended) {
+	if (weir__from(s) == NULL || weir__from(s) == s->to || s->rd_ended) {
 		weir_socket_destroy(s, err);
 		return;
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <event2/bufferevent.h>
@@ -23,7 +24,7 @@ weir_socket_bytes_written(const struct weir_socket *s)
 {
 	if (s == NULL)
 		return 0;
-	return s->bytes_written;
+	return s->bytes_delivered + s->bytes_dropped + weir__socket_queued(s);
 }
 
 uint64_t
@@ -31,7 +32,7 @@ weir_socket_bytes_delivered(const struct weir_socket *s)
 {
 	if (s == NULL)
 		return 0;
-	return s->bytes_written - s->bytes_dropped - weir__socket_queued(s);
+	return s->bytes_delivered;
 }
 
 size_t
@@ -87,6 +88,12 @@ weir_socket_read_ended(const struct weir_socket *s)
 }
 
 bool
+weir_socket_end_seen(const struct weir_socket *s)
+{
+	return s == NULL || s->eof || s->rd_ended;
+}
+
+bool
 weir_socket_write_ended(const struct weir_socket *s)
 {
 	if (s == NULL)
@@ -117,6 +124,29 @@ ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
 	return 0;
 }
 
+void
+weir__socket_set_remote(
+    struct weir_socket *s, const struct sockaddr_in6 *remote)
+{
+	const struct sockaddr_in *ip4 = (const struct sockaddr_in *)remote;
+
+	if (s->remote_is_ip6)
+		free(s->remote.ip6);
+	s->remote_is_ip6 = false;
+	s->remote_port = 0;
+	if (remote == NULL)
+		return;
+	if (remote->sin6_family == AF_INET) {
+		s->remote.ip4 = ip4->sin_addr;
+		s->remote_port = ip4->sin_port;
+	} else if (remote->sin6_family == AF_INET6) {
+		s->remote.ip6 = malloc(sizeof(*remote));
+		s->remote_is_ip6 = s->remote.ip6 != NULL;
+		if (s->remote_is_ip6) /* else who asks asks the system */
+			*s->remote.ip6 = *remote;
+	}
+}
+
 int
 weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
 {
@@ -131,15 +161,19 @@ weir_socket_remote_address(
 {
 	if (s == NULL || ret == NULL)
 		return -EINVAL;
-	if (s->fd != -1 && s->remote.sin6_family != AF_UNSPEC) {
-		memset(ret, 0, sizeof(*ret));
-		ret->length = s->remote.sin6_family == AF_INET6
-				  ? sizeof(ret->u.in6)
-				  : sizeof(ret->u.in);
-		memcpy(&ret->u, &s->remote, ret->length);
-		return 0;
+	if (s->fd == -1 || (s->remote_port == 0 && !s->remote_is_ip6))
+		return ask_address(getpeername, s->fd, ret);
+	memset(ret, 0, sizeof(*ret));
+	if (s->remote_is_ip6) {
+		ret->length = sizeof(ret->u.in6);
+		ret->u.in6 = *s->remote.ip6;
+	} else {
+		ret->length = sizeof(ret->u.in);
+		ret->u.in.sin_family = AF_INET;
+		ret->u.in.sin_port = s->remote_port;
+		ret->u.in.sin_addr = s->remote.ip4;
 	}
-	return ask_address(getpeername, s->fd, ret);
+	return 0;
 }
 
 int

@@ -2,7 +2,7 @@
  * What the files of a socket share: socket.c (verbs and lifecycle), write.c,
  * idle.c (its timeout), socket_ask.c, connect.c (from a name to a connection),
  * stream.c (the handlers' lane, a bufferevent), pump.c (the lane of pipes, no
- * buffer at all) and tls.c (beneath the pump).
+ * buffer at all), await.c (its event) and tls.c (beneath the pump).
  */
 #ifndef NET_SOCKET_PRIV_H
 #define NET_SOCKET_PRIV_H
@@ -41,14 +41,32 @@ enum {
 	WEIR__DUE_CLOSE = 1 << 6,  /* on_error, on_close */
 	WEIR__DUE_WRITTEN = 1 << 7, /* writes that tell; after READ */
 	WEIR__DUE_SESSION = 1 << 8, /* on_session; before READ */
+	WEIR__DUE_LATER = 1 << 9,   /* READ in the next turn */
 };
 
-/* What the pump's event waits for; 0 is nothing. */
+/* What the pump's event waits for; 0 is nothing. An event that tells of edges
+ * has READ for good, and WRITE from the first time that it was wanted. */
 enum {
 	WEIR__READ = 1 << 0,
 	WEIR__WRITE = 1 << 1,
 	WEIR__WATCH = 1 << 2, /* a reset only */
 	WEIR__FIN = 1 << 3,   /* ... and, with it, an end without bytes */
+};
+
+/* A pipe, from the socket that it is part of. */
+struct weir__flow {
+	struct weir_socket *destination; /* NULL: there is none */
+	struct weir__pipe *pipe;	 /* lent while bytes flow; or NULL */
+	struct weir__limit *limit;	 /* its rate; or NULL */
+	uint32_t buffer;
+	uint32_t piped; /* bytes in pipe */
+	uint8_t full_reads;
+	bool keep_open : 1, may_splice : 1;
+	bool stopped : 1; /* reads no more; ends once all is given */
+	bool full : 1;	  /* buffer is full: drain it before reading on */
+	bool bulk : 1;
+	bool corked : 1;     /* the last bytes wait in the kernel for the FIN */
+	bool rate_waits : 1; /* for the timer of limit */
 };
 
 /* Settings that wait for a descriptor. */
@@ -81,16 +99,24 @@ struct weir_socket {
 	bool rd_ended : 1; /* ... and told */
 	bool end_asked : 1, fin_sent : 1, soon : 1;
 	bool need_drain : 1, told_full : 1;
-	bool fresh : 1;	 /* its owner is being told: no lane before that */
-	bool doomed : 1; /* freed; goes when nothing pins it */
+	bool fresh : 1;	      /* its owner is being told: no lane before that */
+	bool frozen : 1;      /* no I/O: it may go to another process */
+	bool stop_source : 1; /* adopted: who will be piped to it reads no more
+			       */
+	bool doomed : 1;      /* freed; goes when nothing pins it */
 
-	bool seen_twice : 1;   /* a FIN, by the event */
-	bool readable : 1;     /* this turn, until a read comes back short */
+	bool is_tcp : 1;
+	bool remote_is_ip6 : 1;
+	bool edges : 1;	       /* what event tells of; else of levels */
+	bool stray : 1;	       /* ... it told what nothing waited for */
+	bool hup : 1;	       /* the FIN is in the kernel, to be read */
+	bool seen_twice : 1;   /* a FIN, by an event of levels */
+	bool readable : 1;     /* until a read comes back short; where the
+				* event tells of levels, of this turn */
 	bool writable : 1;     /* until a write comes back short */
 	unsigned interest : 4; /* what event waits for, WEIR__READ ... */
 
-	unsigned pins;
-	unsigned due;
+	uint16_t pins, due;
 	int error;
 	int dying; /* fails with this once the pipe has passed on the rest */
 	struct weir__task task;
@@ -99,26 +125,37 @@ struct weir_socket {
 	struct event event;	 /* pump.c's, and a connect's */
 	struct evbuffer *in;	 /* read, not passed on yet; or NULL */
 	struct evbuffer *out;	 /* to be written; or NULL */
-	struct weir__flow *from; /* the pipe that it is the source of */
-	struct weir__flow *to;	 /* ... the destination of */
+	struct weir__flow flow;	 /* the pipe that it is the source of */
+	struct weir__flow *to;	 /* ... the destination of; or NULL */
 
 	struct weir__connect *connect; /* while connecting */
-	struct weir__tuning *tuning;   /* or NULL */
-	struct weir__idle *idle;       /* or NULL */
 	struct weir__extra *extra;     /* what few need; or NULL */
 	struct weir__tls *tls;	       /* or NULL */
 
-	struct event *retry;	    /* a file had no room; or NULL */
-	int full;		    /* why */
-	struct sockaddr_in6 remote; /* of an accepted TCP one, to save a call;
-				     * AF_UNSPEC: ask */
+	/* Who is at the other end of an accepted TCP one, known for good. */
+	union {
+		struct in_addr ip4;
+		struct sockaddr_in6 *ip6;
+	} remote;
+	in_port_t remote_port; /* of ip4; 0 is not known, or ip6 */
+	unsigned doubted;      /* its place in weir__doubts, from 1; or 0 */
 
-	uint64_t bytes_read, bytes_written, bytes_dropped;
+	/* What was written is what was delivered, dropped or is queued. */
+	uint64_t bytes_read, bytes_delivered, bytes_dropped;
+	struct weir_totals *totals; /* the owner's; or NULL */
 	uint64_t active_ms;
 
 	struct weir_server *server;	      /* it came by; or NULL */
 	TAILQ_ENTRY(weir_socket) server_next; /* weir_server.sockets */
 };
+
+/* The pipe that it is the source of, or NULL. */
+static inline struct weir__flow *
+weir__from(const struct weir_socket *s)
+{
+	return s->flow.destination != NULL ? (struct weir__flow *)&s->flow
+					   : NULL;
+}
 
 /* Tell the owner, who may free the socket meanwhile: the caller holds a pin. */
 #define weir__tell(socket, handler, ...)                                       \
@@ -135,6 +172,37 @@ weir__pin(struct weir_socket *s)
 }
 
 void weir__unpin(struct weir_socket *s);
+
+/* Who else reads a total may be another process; who adds is this one. */
+static inline void
+weir__total_add(uint64_t *total, uint64_t n)
+{
+	__atomic_store_n(total, *total + n, __ATOMIC_RELAXED);
+}
+
+/* n bytes came in; n were taken by the kernel. */
+static inline void
+weir__count_read(struct weir_socket *s, size_t n)
+{
+	s->bytes_read += n;
+	if (s->totals != NULL)
+		weir__total_add(&s->totals->read, n);
+}
+
+/* They are to be read once more, as what is encrypted in them. */
+static inline void
+weir__count_unread(struct weir_socket *s, size_t n)
+{
+	weir__count_read(s, (size_t)0 - n);
+}
+
+static inline void
+weir__count_delivered(struct weir_socket *s, size_t n)
+{
+	s->bytes_delivered += n;
+	if (s->totals != NULL)
+		weir__total_add(&s->totals->delivered, n);
+}
 
 /* ---- extra.c ---- */
 
@@ -190,9 +258,12 @@ size_t weir__socket_queued(const struct weir_socket *s);
 /* All that was queued is out: drain, FIN, close. Calls handlers. */
 void weir__socket_drained(struct weir_socket *s);
 
-/* Write without waiting; 0 where it would. Returns bytes or -errno. */
+/* Write without waiting; 0 where it would. Returns bytes or -errno. Where a
+ * FIN follows at once, the last bytes may wait for it. */
 ssize_t weir__socket_send(
-    struct weir_socket *s, const void *data, size_t length);
+    struct weir_socket *s, const void *data, size_t length, bool fin_follows);
+/* It does not follow after all: let them go. */
+void weir__socket_push(struct weir_socket *s);
 ssize_t weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data);
 
 void weir__write_free(struct weir_socket *s); /* what waits for room */
@@ -207,15 +278,20 @@ void weir__idle_free(struct weir_socket *s);
 
 void weir__tuning_apply(int fd, const struct weir__tuning *tuning);
 
+/* Who is at the other end of an accepted one, as accept told; NULL forgets. */
+void weir__socket_set_remote(
+    struct weir_socket *s, const struct sockaddr_in6 *remote);
+
 /* For server.c: an accepted descriptor as a socket. */
 int weir__socket_accepted(
     struct weir_socket **ret, struct weir_server *server, int fd);
 
 /* ---- connect.c ---- */
 
-/* The next address, from the task; the event or the timer of the one tried. */
+/* The next address, from the task; the event of the one tried, which has
+ * failed perhaps. */
 void weir__connect_next(struct weir_socket *s);
-void weir__connect_event(struct weir_socket *s);
+void weir__connect_event(struct weir_socket *s, bool perhaps_failed);
 void weir__connect_free(struct weir_socket *s);
 
 /* ---- stream.c ---- */
@@ -225,11 +301,28 @@ int weir__stream_leave(struct weir_socket *s);
 void weir__stream_update(struct weir_socket *s); /* flowing changed */
 void weir__stream_read(struct weir_socket *s);	 /* due; calls handlers */
 
+/* ---- await.c ---- */
+
+/* Wait for what the socket's state asks for; in the pump's lane only. Where
+ * the event tells of edges there is mostly nothing to do. */
+void weir__pump_rearm(struct weir_socket *s);
+
+/* A read came back short, so that no more is there; most probably. False: look
+ * at once, there is no memory to do so later. */
+bool weir__doubt(struct weir_socket *s);
+
+static inline void
+weir__pump_update(struct weir_socket *s)
+{
+	if (!s->edges || s->stray || s->tls != NULL ||
+	    (!s->writable && (s->interest & WEIR__WRITE) == 0))
+		weir__pump_rearm(s);
+}
+
+void weir__pump_leave(struct weir_socket *s);
+
 /* ---- pump.c ---- */
 
-/* Wait for what the socket's state asks for; in the pump's lane only. */
-void weir__pump_update(struct weir_socket *s);
-void weir__pump_leave(struct weir_socket *s);
 void weir__pump_run(struct weir_socket *s); /* due; calls handlers */
 bool weir__pump_flush(struct weir_socket *s);
 

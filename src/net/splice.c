@@ -16,7 +16,7 @@ weir__splice_return(struct weir__flow *f)
 {
 	if (f->pipe == NULL)
 		return;
-	weir__loop_return_pipe(f->source->loop, f->pipe, f->piped == 0);
+	weir__loop_return_pipe(weir__source(f)->loop, f->pipe, f->piped == 0);
 	f->pipe = NULL;
 	f->piped = 0;
 }
@@ -25,7 +25,7 @@ weir__splice_return(struct weir__flow *f)
 int
 weir__splice_unload(struct weir__flow *f)
 {
-	struct weir_socket *s = f->source;
+	struct weir_socket *s = weir__source(f);
 	struct evbuffer_iovec room;
 	ssize_t n;
 
@@ -44,7 +44,7 @@ weir__splice_unload(struct weir__flow *f)
 		room.iov_len = (size_t)n;
 		if (evbuffer_commit_space(s->in, &room, 1) == -1)
 			return -ENOMEM;
-		f->piped -= (size_t)n;
+		f->piped -= (uint32_t)n;
 	}
 	return 0;
 }
@@ -52,7 +52,7 @@ weir__splice_unload(struct weir__flow *f)
 size_t
 weir__splice_in(struct weir__flow *f, size_t wanted)
 {
-	struct weir_socket *s = f->source;
+	struct weir_socket *s = weir__source(f);
 	ssize_t n;
 
 	if (f->pipe == NULL)
@@ -67,8 +67,8 @@ weir__splice_in(struct weir__flow *f, size_t wanted)
 	n = splice(s->fd, NULL, f->pipe->write_fd, NULL, wanted,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n > 0) {
-		f->piped = (size_t)n;
-		s->bytes_read += (size_t)n;
+		f->piped = (uint32_t)n;
+		weir__count_read(s, (size_t)n);
 		weir__socket_touch(s);
 		return (size_t)n;
 	}
@@ -104,7 +104,8 @@ weir__splice_out(struct weir__flow *f)
 	}
 	if (n <= 0)
 		return n == 0 ? -EIO : -errno;
-	f->piped -= (size_t)n;
+	f->piped -= (uint32_t)n;
+	weir__count_delivered(to, (size_t)n);
 	weir__socket_touch(to);
 	return n;
 }

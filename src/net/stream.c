@@ -7,6 +7,8 @@
 
 #include "net/socket_priv.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 
 #include <event2/bufferevent.h>
@@ -14,6 +16,9 @@
 
 /* What one write call takes at the most; libevent's own 16 KiB is little. */
 #define WRITE_AT_MOST (256 * 1024)
+
+#define READ_AT_MOST  4096 /* libevent's EVBUFFER_MAX_READ */
+#define TURN_READS    4	   /* of the scratch buffer, then others have a turn */
 
 static bool
 input_empty(const struct weir_socket *s)
@@ -52,14 +57,48 @@ weir__stream_read(struct weir_socket *s)
 		weir_socket_destroy(s, s->dying);
 }
 
+/*
+ * A bufferevent reads 4096 bytes a turn, whatever it is told. Where it has
+ * found so many, more may wait: as much as the scratch buffer holds is read at
+ * once. An end is left for the bufferevent, which will read it again; an error
+ * is told only once, and so it is ours.
+ */
+static void
+read_on(struct weir_socket *s)
+{
+	unsigned char *scratch = weir__loop_scratch(s->loop);
+	ssize_t n = WEIR__SCRATCH;
+	int i;
+
+	for (i = 0; i < TURN_READS && n == WEIR__SCRATCH; i++) {
+		if (s->bev == NULL || s->state != WEIR__OPEN || s->eof ||
+		    s->dying != 0 || !weir__socket_flowing(s) ||
+		    !input_empty(s))
+			return;
+		n = recv(s->fd, scratch, WEIR__SCRATCH, MSG_DONTWAIT);
+		if (n == -1 && errno != EAGAIN && errno != EINTR) {
+			s->dying = -errno;
+			weir__stream_read(s);
+		}
+		if (n <= 0)
+			return;
+		weir__count_read(s, (size_t)n);
+		weir__socket_touch(s);
+		weir__tell_data(s, scratch, (size_t)n);
+	}
+}
+
 static void
 on_read(struct bufferevent *bev, void *user)
 {
 	struct weir_socket *s = user;
+	bool more = s->is_socket && evbuffer_get_length(bufferevent_get_input(
+					bev)) >= READ_AT_MOST;
 
-	(void)bev;
 	weir__pin(s);
 	weir__stream_read(s);
+	if (more)
+		read_on(s);
 	weir__unpin(s);
 }
 
@@ -100,7 +139,7 @@ on_input(
 
 	(void)input;
 	if (info->n_added > 0) {
-		s->bytes_read += info->n_added;
+		weir__count_read(s, info->n_added);
 		weir__socket_touch(s);
 	}
 }
@@ -109,10 +148,13 @@ static void
 on_output(
     struct evbuffer *output, const struct evbuffer_cb_info *info, void *user)
 {
+	struct weir_socket *s = user;
+
 	(void)output;
 	if (info->n_deleted > 0) {
-		weir__socket_touch(user);
-		weir__note_written(user);
+		weir__count_delivered(s, info->n_deleted);
+		weir__socket_touch(s);
+		weir__note_written(s);
 	}
 }
 

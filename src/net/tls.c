@@ -149,6 +149,7 @@ flush(struct weir__tls *t)
 		weir__socket_touch(t->socket);
 	}
 	if (t->plain > 0) {
+		weir__count_delivered(t->socket, t->plain);
 		t->plain = 0;
 		weir__note_written(t->socket);
 	}
@@ -388,7 +389,8 @@ weir__tls_read(struct weir_socket *s, unsigned char *to, size_t wanted)
 		else
 			kind = SSL_get_error(t->ssl, 0);
 	}
-	s->bytes_read += total;
+	if (total > 0)
+		weir__count_read(s, total);
 	s->readable = t->more = kind == SSL_ERROR_NONE;
 	if (kind == SSL_ERROR_WANT_WRITE)
 		t->blocked = true;

@@ -160,6 +160,9 @@ set_up(struct weir__tls *t, const struct weir_secure_options *o)
 					     o->received_length) == -1)
 			err = -ENOMEM;
 	}
+	if (err == 0 && o->preface_length > 0 &&
+	    evbuffer_add(t->wire, o->preface, o->preface_length) == -1)
+		err = -ENOMEM;
 	ERR_clear_error();
 	return err;
 }
@@ -206,14 +209,14 @@ take_over(struct weir_socket *s)
 	weir__stream_leave(s);
 	if (s->out != NULL) {
 		queued = evbuffer_get_length(s->out);
-		if (evbuffer_add_buffer(t->wire, s->out) == -1)
+		if (evbuffer_prepend_buffer(t->wire, s->out) == -1)
 			return -ENOMEM;
 		t->plain = queued;
 		evbuffer_free(s->out);
 		s->out = NULL;
 	}
-	if (s->in != NULL && s->from == NULL) {
-		s->bytes_read -= evbuffer_get_length(s->in);
+	if (s->in != NULL && weir__from(s) == NULL) {
+		weir__count_unread(s, evbuffer_get_length(s->in));
 		if (t->prefix == NULL) {
 			t->prefix = s->in;
 		} else {
@@ -240,7 +243,8 @@ check(const struct weir_socket *s, const struct weir_tls_context *context,
 		return WEIR_E_SOCKET_CLOSED;
 	if (s->state == WEIR__OPEN && !s->is_socket)
 		return WEIR_E_NOT_A_STREAM;
-	if (o->received == NULL && o->received_length > 0)
+	if ((o->received == NULL && o->received_length > 0) ||
+	    (o->preface == NULL && o->preface_length > 0))
 		return -EINVAL;
 	if (!context->server && context->verify == WEIR_TLS_VERIFY_REQUIRED &&
 	    !o->any_name && (o->server_name == NULL || *o->server_name == '\0'))

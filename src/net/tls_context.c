@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -505,6 +506,32 @@ bool
 weir_tls_context_is_server(const struct weir_tls_context *c)
 {
 	return c != NULL && c->server;
+}
+
+/* A date that is none is one that is over. */
+static int64_t
+seconds(const ASN1_TIME *time)
+{
+	struct tm tm;
+
+	memset(&tm, 0, sizeof(tm));
+	return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+int
+weir_tls_context_validity(const struct weir_tls_context *c, size_t index,
+    int64_t *from, int64_t *until)
+{
+	const X509 *certificate;
+
+	if (c == NULL || index >= c->identity_count)
+		return -EINVAL;
+	certificate = c->identities[index].certificate;
+	if (from != NULL)
+		*from = seconds(X509_get0_notBefore(certificate));
+	if (until != NULL)
+		*until = seconds(X509_get0_notAfter(certificate));
+	return 0;
 }
 
 struct weir_tls_context *

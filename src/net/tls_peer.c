@@ -308,7 +308,28 @@ print_alternatives(BIO *to, const X509 *certificate)
 	GENERAL_NAMES_free(all);
 }
 
+#define FIELDS	   8
 #define NAME_FLAGS (XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB)
+
+/* The most specific CN as it is, for machines; a NUL in it would end it. */
+static void
+print_common_name(BIO *to, const X509 *x)
+{
+	const X509_NAME *subject = X509_get_subject_name(x);
+	unsigned char *text = NULL;
+	int at = -1, last = -1, n;
+
+	while (
+	    (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
+		last = at;
+	if (last < 0)
+		return;
+	n = ASN1_STRING_to_UTF8(&text,
+	    X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
+	if (n > 0 && memchr(text, '\0', (size_t)n) == NULL)
+		(void)BIO_write(to, text, n);
+	OPENSSL_free(text);
+}
 
 static void
 print_field(BIO *to, int field, X509 *x)
@@ -334,8 +355,11 @@ print_field(BIO *to, int field, X509 *x)
 	case 5:
 		print_serial(to, x);
 		break;
-	default:
+	case 6:
 		print_alternatives(to, x);
+		break;
+	default:
+		print_common_name(to, x);
 		break;
 	}
 }
@@ -345,15 +369,15 @@ static int
 describe(X509 *x, struct weir_tls_certificate **ret)
 {
 	struct weir_tls_certificate *c;
-	const char **field[7];
-	long starts[7], length;
+	const char **field[FIELDS];
+	long starts[FIELDS], length;
 	char *text, *copy;
 	BIO *bio = BIO_new(BIO_s_mem());
 	int i;
 
 	if (bio == NULL)
 		return -ENOMEM;
-	for (i = 0; i < 7; i++) {
+	for (i = 0; i < FIELDS; i++) {
 		starts[i] = (long)BIO_pending(bio);
 		print_field(bio, i, x);
 		(void)BIO_write(bio, "", 1);
@@ -370,7 +394,8 @@ describe(X509 *x, struct weir_tls_certificate **ret)
 		field[4] = &c->fingerprint256;
 		field[5] = &c->serial_number;
 		field[6] = &c->subject_alt_name;
-		for (i = 0; i < 7; i++)
+		field[7] = &c->common_name;
+		for (i = 0; i < FIELDS; i++)
 			*field[i] = copy + starts[i];
 	}
 	BIO_free(bio);

@@ -12,12 +12,16 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
+#include "net/extra_priv.h"
+
 static struct weir__tuning *
 tuning(struct weir_socket *s)
 {
-	if (s->tuning == NULL)
-		s->tuning = calloc(1, sizeof(*s->tuning));
-	return s->tuning;
+	struct weir__extra *x = weir__extra(s);
+
+	if (x != NULL && x->tuning == NULL)
+		x->tuning = calloc(1, sizeof(*x->tuning));
+	return x != NULL ? x->tuning : NULL;
 }
 
 static int

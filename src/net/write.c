@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <event2/bufferevent.h>
@@ -25,9 +27,10 @@
 void
 weir__write_free(struct weir_socket *s)
 {
-	if (s->retry != NULL)
-		event_free(s->retry);
-	s->retry = NULL;
+	if (s->extra != NULL && s->extra->retry != NULL) {
+		event_free(s->extra->retry);
+		s->extra->retry = NULL;
+	}
 	s->told_full = false;
 }
 
@@ -48,14 +51,18 @@ wait_for_room(struct weir_socket *s, int err)
 {
 	static const struct timeval after = {.tv_usec = FULL_RETRY_MS * 1000};
 
-	if (s->retry == NULL)
-		s->retry = evtimer_new(weir_loop_base(s->loop), on_retry, s);
-	if (s->retry == NULL || event_add(s->retry, &after) == -1)
+	struct weir__extra *x = weir__extra(s);
+
+	if (x == NULL)
+		return err;
+	if (x->retry == NULL)
+		x->retry = evtimer_new(weir_loop_base(s->loop), on_retry, s);
+	if (x->retry == NULL || event_add(x->retry, &after) == -1)
 		return err;
 	s->writable = false;
 	if (!s->told_full) {
 		s->told_full = true;
-		s->full = err;
+		x->full = err;
 		weir__socket_defer(s, WEIR__DUE_FULL);
 	}
 	return 0;
@@ -75,24 +82,41 @@ written(struct weir_socket *s, ssize_t n, size_t wanted)
 		s->writable = false;
 	if (n > 0) {
 		s->told_full = false;
+		weir__count_delivered(s, (size_t)n);
 		weir__socket_touch(s);
 	}
 	return n;
 }
 
 ssize_t
-weir__socket_send(struct weir_socket *s, const void *data, size_t length)
+weir__socket_send(
+    struct weir_socket *s, const void *data, size_t length, bool fin_follows)
 {
+	const int flags =
+	    MSG_NOSIGNAL | MSG_DONTWAIT | (fin_follows ? MSG_MORE : 0);
 	ssize_t n;
 
 	if (s->tls != NULL)
 		return weir__tls_send(s, data, length);
 	do {
-		n = s->is_socket
-			? send(s->fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT)
-			: write(s->fd, data, length);
+		n = s->is_socket ? send(s->fd, data, length, flags)
+				 : write(s->fd, data, length);
 	} while (n == -1 && errno == EINTR);
 	return written(s, n, length);
+}
+
+void
+weir__socket_push(struct weir_socket *s)
+{
+	/* Setting it pushes, whatever it was; what it was is then as before. */
+	int on = 1, was = 0;
+	socklen_t length = sizeof(was);
+
+	(void)getsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &was, &length);
+	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (!was)
+		(void)setsockopt(
+		    s->fd, IPPROTO_TCP, TCP_NODELAY, &was, sizeof(was));
 }
 
 ssize_t
@@ -160,10 +184,10 @@ queue(struct weir_socket *s, const void *data, size_t length)
 static ssize_t
 write_at_once(struct weir_socket *s, const void *data, size_t length)
 {
-	if (s->state != WEIR__OPEN || s->dying != 0 ||
+	if (s->state != WEIR__OPEN || s->dying != 0 || s->frozen ||
 	    weir__socket_queued(s) > 0 || !s->writable)
 		return 0;
-	return weir__socket_send(s, data, length);
+	return weir__socket_send(s, data, length, false);
 }
 
 int
@@ -192,7 +216,6 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 			return WEIR_WAIT;
 		}
 	}
-	s->bytes_written += length;
 	if (weir__socket_queued(s) == 0)
 		return 0;
 	weir__pump_update(s);

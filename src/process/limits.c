@@ -69,32 +69,37 @@ limits_connections(uint64_t fds, size_t per_connection, size_t reserved)
 
 int
 limits_describe(char **text, uint64_t connections, size_t per_connection,
-    size_t reserved, uint64_t fds)
+    size_t reserved, uint64_t fds, unsigned workers)
 {
-	uint64_t needed =
-	    limits_fds_needed(connections, per_connection, reserved);
+	uint64_t share = connections / workers + (connections % workers != 0);
+	uint64_t needed = limits_fds_needed(share, per_connection, reserved);
+	uint64_t enough = limits_connections(fds, per_connection, reserved);
 	bool suffices = needed <= fds;
+	char where[48] = "";
 	int length;
+
+	if (workers > 1)
+		(void)snprintf(
+		    where, sizeof(where), " in each of %u workers", workers);
 
 	if (fds == LIMITS_NONE)
 		length = asprintf(text,
 		    "max_connections %" PRIu64 " needs %" PRIu64
-		    " descriptors; there is no limit",
-		    connections, needed);
+		    " descriptors%s; there is no limit",
+		    connections, needed, where);
 	else if (suffices)
 		length = asprintf(text,
 		    "max_connections %" PRIu64 " needs %" PRIu64
-		    " descriptors; the limit is %" PRIu64,
-		    connections, needed, fds);
+		    " descriptors%s; the limit is %" PRIu64,
+		    connections, needed, where, fds);
 	else
 		length = asprintf(text,
 		    "max_connections %" PRIu64 " needs %" PRIu64
-		    " descriptors; the limit is %" PRIu64
+		    " descriptors%s; the limit is %" PRIu64
 		    ", which is enough for %" PRIu64
 		    " connections: raise it (ulimit -n, LimitNOFILE=) or "
 		    "lower max_connections",
-		    connections, needed, fds,
-		    limits_connections(fds, per_connection, reserved));
+		    connections, needed, where, fds, enough * workers);
 	if (length < 0)
 		return -ENOMEM;
 	return suffices;

@@ -31,10 +31,11 @@ uint64_t limits_connections(
 
 /*
  * "max_connections 9000 needs 18032 descriptors; the limit is 1024", and
- * what to do where the limit is lower. *text is the caller's, to free().
+ * what to do where the limit is lower. Several workers have a limit each, and
+ * a share of the connections. *text is the caller's, to free().
  * Returns 1 when the limit suffices, 0 when it does not, or -ENOMEM.
  */
 int limits_describe(char **text, uint64_t connections, size_t per_connection,
-    size_t reserved, uint64_t fds);
+    size_t reserved, uint64_t fds, unsigned workers);
 
 #endif

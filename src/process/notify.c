@@ -25,6 +25,9 @@
 /* The kernel takes no more descriptors than this in one message. */
 #define FDS_A_MESSAGE 253
 
+/* How long a manager may take for one message of the store. */
+#define STORE_MS 200
+
 struct notify {
 	int fd; /* -1: there is nobody to tell */
 	struct sockaddr_un address;
@@ -205,6 +208,15 @@ notify_stopping(struct notify *notify, const char *status)
 }
 
 int
+notify_main_pid(struct notify *notify, pid_t pid)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "MAINPID=%ld", (long)pid);
+	return send_status(notify, text, NULL);
+}
+
+int
 notify_reloading(struct notify *notify)
 {
 	struct timespec now;
@@ -236,6 +248,16 @@ notify_status(struct notify *notify, const char *format, ...)
 }
 
 int
+notify_draining(struct notify *notify, const char *status, uint64_t ms)
+{
+	char head[60];
+
+	snprintf(
+	    head, sizeof(head), "EXTEND_TIMEOUT_USEC=%" PRIu64 "\n", ms * 1000);
+	return send_status(notify, head, status);
+}
+
+int
 notify_watchdog(struct notify *notify)
 {
 	return send_status(notify, "WATCHDOG=1", NULL);
@@ -256,6 +278,21 @@ is_fd_name(const char *name)
 	return true;
 }
 
+/* Its queue is short, and there may be many of these: wait a moment. */
+static int
+send_patiently(
+    struct notify *notify, const char *text, const int *fds, size_t count)
+{
+	static const struct timespec moment = {.tv_nsec = 1000000};
+	int result = send_with_fds(notify, text, fds, count);
+
+	for (int i = 0; i < STORE_MS && result == -EAGAIN; i++) {
+		(void)nanosleep(&moment, NULL);
+		result = send_with_fds(notify, text, fds, count);
+	}
+	return result;
+}
+
 int
 notify_store_fds(
     struct notify *notify, const char *name, const int *fds, size_t count)
@@ -271,7 +308,7 @@ notify_store_fds(
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	while (count > 0) {
 		size_t part = count < FDS_A_MESSAGE ? count : FDS_A_MESSAGE;
-		int result = send_with_fds(notify, text, fds, part);
+		int result = send_patiently(notify, text, fds, part);
 
 		if (result < 0)
 			return result;
@@ -291,5 +328,5 @@ notify_remove_fds(struct notify *notify, const char *name)
 	if (!is_fd_name(name))
 		return -EINVAL;
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	return send_with_fds(notify, text, NULL, 0);
+	return send_patiently(notify, text, NULL, 0);
 }

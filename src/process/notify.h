@@ -1,7 +1,8 @@
 /*
  * Telling the service manager how it goes: systemd's notification protocol,
  * without its library. Without NOTIFY_SOCKET every call does nothing and
- * returns 0. No call waits: what the manager has no room for is -EAGAIN.
+ * returns 0. No call waits, but those of the store a moment: what the manager
+ * has no room for is -EAGAIN.
  */
 #ifndef PROCESS_NOTIFY_H
 #define PROCESS_NOTIFY_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct notify;
 
@@ -28,11 +30,17 @@ bool notify_enabled(const struct notify *notify);
 /* READY=1 with STATUS=; status may be NULL. */
 int notify_ready(struct notify *notify, const char *status);
 int notify_stopping(struct notify *notify, const char *status);
+/* MAINPID=: another process is the service from here on, and this one is not
+ * listened to any more. */
+int notify_main_pid(struct notify *notify, pid_t pid);
 /* RELOADING=1 with the time; to be followed by notify_ready(). */
 int notify_reloading(struct notify *notify);
 /* STATUS=; a line's end in it becomes a space. */
 int notify_status(struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* STATUS= while it stops, and that this may take so much longer than now. */
+int notify_draining(struct notify *notify, const char *status, uint64_t ms);
 
 /* How often notify_watchdog() is to be called, half of what the manager
  * allows; 0: it is not asked for. */

@@ -252,6 +252,69 @@ fill(struct pidfile *pidfile, int fd, char **error)
 	    error, -errno, "%s: cannot be written: %m", pidfile->path);
 }
 
+int
+pidfile_adopt(struct pidfile **ret, const char *path, int fd, char **error)
+{
+	struct pidfile *pidfile = calloc(1, sizeof(*pidfile));
+	const char *name = strrchr(path, '/');
+	int result;
+
+	*ret = NULL;
+	if (pidfile == NULL)
+		return failure(error, -ENOMEM, "out of memory");
+	pidfile->folder = pidfile->fd = -1;
+	pidfile->path = strdup(path);
+	pidfile->name = strdup(name == NULL ? path : name + 1);
+	result = pidfile->path == NULL || pidfile->name == NULL
+		     ? failure(error, -ENOMEM, "out of memory")
+		     : open_folder(pidfile, error);
+	if (result == 0 && !is_same_file(pidfile, fd))
+		result = failure(error, -ESTALE,
+		    "%s: not the file of the program before this one", path);
+	if (result < 0) {
+		pidfile_free(pidfile);
+		return result;
+	}
+	pidfile->fd = fd;
+	*ret = pidfile;
+	return 0;
+}
+
+const char *
+pidfile_path(const struct pidfile *pidfile)
+{
+	return pidfile->path;
+}
+
+int
+pidfile_fd(const struct pidfile *pidfile)
+{
+	return pidfile->fd;
+}
+
+void
+pidfile_leave(struct pidfile *pidfile)
+{
+	pidfile->writer = 0;
+}
+
+/* It is ours, and locked; only the number changes. */
+static int
+rewrite(struct pidfile *pidfile, char **error)
+{
+	char text[32];
+	int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	/* Never a reader sees half a number: of equal length one is replaced
+	 * by the other, and else it is first longer, and then cut. */
+	if (pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
+	    ftruncate(pidfile->fd, length) < 0)
+		return failure(
+		    error, -errno, "%s: cannot be written: %m", pidfile->path);
+	pidfile->writer = getpid();
+	return 0;
+}
+
 static int
 write_as(struct pidfile *pidfile, const char *made, char **error)
 {
@@ -283,6 +346,8 @@ pidfile_write(struct pidfile *pidfile, char **error)
 	char *made;
 	int result;
 
+	if (pidfile->fd >= 0)
+		return rewrite(pidfile, error);
 	if (asprintf(&made, "%s.%ld", pidfile->name, (long)getpid()) < 0)
 		return failure(error, -ENOMEM, "out of memory");
 	result = write_as(pidfile, made, error);

@@ -26,6 +26,21 @@ int pidfile_new(struct pidfile **ret, const char *path, char **error);
 int pidfile_write(struct pidfile *pidfile, char **error);
 
 /*
+ * The same for a file that the program before this one wrote, and whose
+ * descriptor, with its lock, it has passed on: pidfile_write() then puts this
+ * process's id into it. -ESTALE where the file at path is another one; the
+ * descriptor is the pidfile's with 0.
+ */
+int pidfile_adopt(struct pidfile **ret, const char *path, int fd, char **error);
+
+/* The path as given, and the locked descriptor; -1 where it is not written. */
+const char *pidfile_path(const struct pidfile *pidfile);
+int pidfile_fd(const struct pidfile *pidfile);
+
+/* Another process goes on with the file: it stays. */
+void pidfile_leave(struct pidfile *pidfile);
+
+/*
  * Remove the file where it is still the one that this very process wrote,
  * and free. Where its folder may no longer be written to, it is emptied
  * instead. NULL is fine.

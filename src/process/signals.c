@@ -57,12 +57,10 @@ on_signal(struct weir_signal *watch, int signo, void *user)
 		signals->handlers->on_reopen(signals->user);
 		break;
 	case SIGHUP:
-		log_warn("SIGHUP: reload is not available; nothing was "
-			 "changed, going on");
+		signals->handlers->on_reload(signals->user);
 		break;
 	default:
-		log_warn("SIGUSR2: upgrade is not available; nothing was "
-			 "changed, going on");
+		signals->handlers->on_upgrade(signals->user);
 		break;
 	}
 }

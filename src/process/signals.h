@@ -13,15 +13,18 @@ struct signals_handlers {
 	void (*on_graceful)(void *user);
 	/* SIGQUIT, and each further SIGTERM or SIGINT. */
 	void (*on_immediate)(void *user);
+	/* SIGHUP: read the configuration again. */
+	void (*on_reload)(void *user);
 	/* SIGUSR1: reopen log files, log figures. */
 	void (*on_reopen)(void *user);
+	/* SIGUSR2: start the program file anew. */
+	void (*on_upgrade)(void *user);
 };
 
 /*
- * Take the signals; SIGPIPE is ignored from now on. SIGHUP and SIGUSR2 are
- * logged as not available. handlers and user are kept by reference. Handlers
- * may call signals_stop(). *ret is the caller's. Returns 0 or a negative
- * weir error.
+ * Take the signals; SIGPIPE is ignored from now on. handlers and user are kept
+ * by reference. Handlers may call signals_stop(). *ret is the caller's. Returns
+ * 0 or a negative weir error.
  */
 int signals_start(struct signals **ret, struct weir_loop *loop,
     const struct signals_handlers *handlers, void *user);

@@ -37,6 +37,35 @@ mode_text(enum config_mode mode)
 	return text[mode];
 }
 
+/* The only figure that is no counter. */
+static void
+publish_buffered(const struct listener *listener)
+{
+	const struct session *session;
+	uint64_t sum = 0;
+
+	if (listener->paused & PAUSE_MASTER)
+		return; /* has none, and the slot is a worker's */
+	TAILQ_FOREACH (session, &listener->sessions, next)
+		sum += session_buffered(session);
+	atomic_store(&listener->slot->buffered, sum);
+}
+
+void
+proxy_publish(const struct proxy *proxy)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++)
+		publish_buffered(proxy->listeners[i]);
+}
+
+struct config *
+proxy_config(const struct proxy *proxy)
+{
+	return proxy->config;
+}
+
 size_t
 proxy_listener_count(const struct proxy *proxy)
 {
@@ -48,29 +77,27 @@ proxy_listener_figures(
     const struct proxy *proxy, size_t index, struct listener_figures *ret)
 {
 	const struct listener *l = proxy->listeners[index];
-	const struct session *session;
+	struct board_listener_sum sum;
 
+	publish_buffered(l);
+	board_listener_sum(proxy->board, l->row, &sum);
 	*ret = (struct listener_figures){
 	    .name = l->config->name,
 	    .mode = mode_text(l->config->mode),
 	    .state = listener_get_state(l),
-	    .connections = l->connections,
-	    .connections_peak = l->connections_peak,
+	    .connections = sum.connections,
+	    .connections_peak = sum.peak,
 	    .max_connections = l->config->max_connections,
-	    .accepted = l->accepted,
-	    .rejected = l->rejected,
-	    .denied = l->denied,
-	    .closed = l->closed_count,
-	    .errors = l->errors,
-	    .timeouts = l->timeouts,
-	    .bytes_in = l->bytes_in,
-	    .bytes_out = l->bytes_out,
+	    .accepted = sum.accepted,
+	    .rejected = sum.rejected,
+	    .denied = sum.denied,
+	    .closed = sum.closed,
+	    .errors = sum.errors,
+	    .timeouts = sum.timeouts,
+	    .bytes_in = sum.bytes_in,
+	    .bytes_out = sum.bytes_out,
+	    .buffered = sum.buffered,
 	};
-	TAILQ_FOREACH (session, &l->sessions, next) {
-		ret->bytes_in += session_bytes_in(session);
-		ret->bytes_out += session_bytes_out(session);
-		ret->buffered += session_buffered(session);
-	}
 }
 
 void
@@ -82,36 +109,38 @@ proxy_listener_addresses(const struct proxy *proxy, size_t index,
 	char text[WEIR_ADDRESS_TEXT];
 
 	STAILQ_FOREACH(socket, &proxy->listeners[index]->sockets, next)
-	if (weir_server_address(socket->server, &address) == 0)
+	if (socket->place <= 0 &&
+	    weir_server_address(socket->server, &address) == 0)
 		fn(weir_address_text(&address, text, sizeof(text)), user);
 }
 
 uint64_t
 proxy_connections(const struct proxy *proxy)
 {
-	return proxy->connections;
+	return board_connections(proxy->board);
 }
 
 uint64_t
 proxy_uptime_s(const struct proxy *proxy)
 {
-	return (weir_loop_now_ms(proxy->loop) - proxy->started_ms) / 1000;
+	return (weir_loop_now_ms(proxy->loop) -
+		   board_started_ms(proxy->board)) /
+	       1000;
 }
 
-static void
-tell_session(const struct proxy *proxy, const struct session *session,
+void
+proxy_tell_session(const struct proxy *proxy, const struct session *session,
     void (*fn)(const struct session_figures *, void *), void *user)
 {
 	uint64_t age = weir_loop_now_ms(proxy->loop) - session->started_ms;
-	struct weir_address client = {0};
+	struct weir_address client;
 	char text[WEIR_ADDRESS_TEXT];
 	struct session_figures figures;
 
-	if (session->client != NULL)
-		(void)weir_socket_remote_address(session->client, &client);
+	session_client_address(session, &client);
 	figures = (struct session_figures){
 	    .id = session->id,
-	    .listener = session->listener->config->name,
+	    .listener = session->config->name,
 	    .client = weir_address_text(&client, text, sizeof(text)),
 	    .server = session->server_text != NULL ? session->server_text : "-",
 	    .age_s = (double)age / 1000,
@@ -134,7 +163,7 @@ proxy_each_session(const struct proxy *proxy, long index,
 		if (index < 0 || (size_t)index == i)
 			TAILQ_FOREACH (
 			    session, &proxy->listeners[i]->sessions, next)
-				tell_session(proxy, session, fn, user);
+				proxy_tell_session(proxy, session, fn, user);
 }
 
 void

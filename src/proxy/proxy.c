@@ -10,11 +10,18 @@
 #include <string.h>
 
 #include <weir/loop.h>
+#include <weir/server.h>
 
 #include "log/log.h"
+#include "proxy/keeper.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/session.h"
+#include "proxy/session_priv.h"
 #include "proxy/target.h"
+#include "proxy/tls.h"
+
+#define SWEEP_MS   1000
+#define LEAVING_MS 5
 
 static int
 make_listeners(struct proxy *proxy)
@@ -36,10 +43,54 @@ make_listeners(struct proxy *proxy)
 	return 0;
 }
 
+static void
+log_mistake(
+    const struct config_listener *listener, const char *text, void *user)
+{
+	(void)user;
+	log_error("cannot speak TLS", LOG_T("listener", listener->name),
+	    LOG_T("error", text));
+}
+
+/* Something of servers is not what it was. */
+static void
+on_servers_changed(void *user)
+{
+	struct proxy *proxy = user;
+
+	if (proxy->upstreams == NULL)
+		return;
+	upstreams_changed(proxy->upstreams);
+	proxy_check_down(proxy);
+}
+
+/* The rows of servers, and what this process makes of them. */
+static int
+make_upstreams(struct proxy *proxy)
+{
+	const struct keeper_options keeper = {
+	    .loop = proxy->loop,
+	    .board = proxy->board,
+	    .config = proxy->config,
+	    .on_change = on_servers_changed,
+	    .user = proxy,
+	};
+	const struct upstream_options upstreams = {
+	    .loop = proxy->loop,
+	    .board = proxy->board,
+	    .worker = proxy->worker,
+	    .config = proxy->config,
+	    .handlers = &session_upstream_handlers,
+	};
+	int err = keeper_new(&proxy->keeper, &keeper);
+
+	return err == 0 ? upstreams_new(&proxy->upstreams, &upstreams) : err;
+}
+
 int
-proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
-    uint64_t max_connections, struct proxy_passed_fd *passed,
-    size_t passed_count, const struct proxy_handlers *handlers, void *user)
+proxy_new(struct proxy **ret, struct weir_loop *loop,
+    const struct proxy_options *options, const struct proxy_handlers *handlers,
+    void *user)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
 	int err;
@@ -47,16 +98,29 @@ proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
 	if (proxy == NULL)
 		return -ENOMEM;
 	proxy->loop = loop;
-	proxy->config = config_ref(config);
+	proxy->config = config_ref(options->config);
 	proxy->handlers = handlers;
 	proxy->user = user;
-	proxy->max_connections = max_connections;
-	proxy->passed = passed;
-	proxy->passed_count = passed_count;
-	proxy->started_ms = weir_loop_now_ms(loop);
+	proxy->board = options->board;
+	proxy->workers = options->workers > 1 ? options->workers : 1;
+	proxy->many = proxy->workers > 1;
+	proxy->place = -1;
+	proxy->max_connections = options->max_connections;
+	proxy->passed = options->passed;
+	proxy->passed_count = options->passed_count;
+	proxy->handed = options->handed;
+	proxy->handed_count = options->handed_count;
+	proxy->worker = options->worker;
 	proxy->child_grace_ms = CHILD_GRACE_MS;
 	TAILQ_INIT(&proxy->children);
-	err = make_listeners(proxy);
+	TAILQ_INIT(&proxy->sessions);
+	LIST_INIT(&proxy->walks);
+	err = tls_make(proxy->config, board_ticket_key(proxy->board),
+	    proxy->workers, log_mistake, NULL);
+	if (err == 0)
+		err = make_upstreams(proxy);
+	if (err == 0)
+		err = make_listeners(proxy);
 	if (err != 0) {
 		proxy_free(proxy);
 		return err;
@@ -84,7 +148,11 @@ proxy_free(struct proxy *proxy)
 		listener_free(proxy->listeners[i]);
 	target_kill_all(proxy);
 	free(proxy->listeners);
+	upstreams_free(proxy->upstreams);
+	keeper_free(proxy->keeper);
 	weir_timer_free(proxy->drain_timer);
+	weir_timer_free(proxy->down_timer);
+	weir_timer_free(proxy->sweep_timer);
 	config_unref(proxy->config);
 	free(proxy);
 }
@@ -96,6 +164,7 @@ proxy_start(struct proxy *proxy)
 {
 	size_t i;
 
+	keeper_start(proxy->keeper);
 	proxy->starting = proxy->listener_count;
 	for (i = 0; i < proxy->listener_count; i++)
 		proxy->listeners[i]->starting = 1; /* listener_start() itself */
@@ -111,6 +180,7 @@ proxy_listener_settled(struct proxy *proxy)
 	if (proxy->starting > 0 || proxy->draining || proxy->failed)
 		return;
 	proxy->ready = true;
+	handed_close(proxy);
 	proxy->handlers->on_ready(proxy, proxy->user);
 }
 
@@ -138,8 +208,62 @@ proxy_accept(struct proxy *proxy)
 {
 	size_t i;
 
+	proxy->accepting = true;
 	for (i = 0; i < proxy->listener_count; i++)
 		listener_unpause(proxy->listeners[i], PAUSE_START);
+	proxy_watch_down(proxy);
+}
+
+void
+proxy_hold(struct proxy *proxy, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++) {
+		if (on)
+			listener_pause(proxy->listeners[i], PAUSE_UPGRADE);
+		else
+			listener_unpause(proxy->listeners[i], PAUSE_UPGRADE);
+	}
+}
+
+void
+proxy_own_paths(struct proxy *proxy)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++)
+		listener_own_paths(proxy->listeners[i]);
+}
+
+void
+proxy_release(struct proxy *proxy)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++)
+		listener_release(proxy->listeners[i]);
+}
+
+void
+proxy_each_listening(const struct proxy *proxy,
+    void (*fn)(const char *listener, const char *text, int fd, bool inherited,
+	void *user),
+    void *user)
+{
+	const struct listener_socket *socket;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < proxy->listener_count; i++)
+		STAILQ_FOREACH(socket, &proxy->listeners[i]->sockets, next)
+		{
+			fd = weir_server_fd(socket->server);
+			if (fd != -1)
+				fn(proxy->listeners[i]->config->name,
+				    socket->config->text, fd, socket->fd != -1,
+				    user);
+		}
 }
 
 /* ---- sessions come and go ---- */
@@ -150,10 +274,64 @@ proxy_changed(struct proxy *proxy)
 	size_t i;
 
 	for (i = 0; i < proxy->listener_count && !proxy->draining; i++)
-		listener_check_limit(proxy->listeners[i]);
+		room_check(proxy->listeners[i]);
 	if (proxy->handlers->on_change != NULL)
 		proxy->handlers->on_change(proxy, proxy->user);
 	proxy_check_drained(proxy);
+}
+
+/* ---- listeners that are gone ---- */
+
+static void
+on_sweep(struct weir_timer *timer, void *user)
+{
+	struct proxy *proxy = user;
+	struct listener *listener;
+	size_t i, count = 0;
+	bool any = false, leaving = false;
+
+	for (i = 0; i < proxy->listener_count; i++) {
+		listener = proxy->listeners[i];
+		leaving = listener_sweep(listener) || leaving;
+		if (listener->gone && !listener->stays &&
+		    listener_idle(listener)) {
+			listener_free(listener);
+			continue;
+		}
+		any = any || listener->gone;
+		proxy->listeners[count++] = listener;
+	}
+	proxy->listener_count = count;
+	proxy_check_drained(proxy);
+	/* Nobody tells a master of the last session of one. */
+	if (leaving)
+		(void)weir_timer_start(timer, LEAVING_MS);
+	else if (any && proxy_is_master(proxy))
+		(void)weir_timer_start(timer, SWEEP_MS);
+}
+
+void
+proxy_sweep_soon(struct proxy *proxy)
+{
+	if (proxy->sweep_timer == NULL) {
+		if (weir_timer_new(
+			&proxy->sweep_timer, proxy->loop, on_sweep, proxy) != 0)
+			return;
+		weir_timer_unref(proxy->sweep_timer);
+	}
+	(void)weir_timer_start(proxy->sweep_timer, 0);
+}
+
+bool
+proxy_is_worker(const struct proxy *proxy)
+{
+	return proxy->place != -1;
+}
+
+bool
+proxy_is_master(const struct proxy *proxy)
+{
+	return proxy->many && !proxy_is_worker(proxy);
 }
 
 /* ---- stopping ---- */
@@ -355,7 +533,7 @@ find_for_control(struct proxy *proxy, const char *name, struct listener **ret)
 {
 	long index = proxy_find_listener(proxy, name);
 
-	if (index < 0)
+	if (index < 0 || proxy->listeners[index]->gone)
 		return -ENOENT;
 	if (proxy->draining)
 		return -EBUSY;
@@ -371,9 +549,12 @@ proxy_listener_close(struct proxy *proxy, const char *name)
 
 	if (err != 0)
 		return err;
-	if (listener->closed)
+	if (listener->closed && !listener->down)
 		return -EALREADY;
-	listener_shut(listener, false);
+	if (listener->down) /* it is not to be opened by itself */
+		listener->down = false;
+	else
+		listener_shut(listener, false);
 	log_info("closed", LOG_T("listener", name));
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "config/config.h"
 
+struct board;
 struct weir_loop;
 struct proxy;
 
@@ -22,6 +23,8 @@ struct proxy_passed_fd {
 	const char *name; /* FileDescriptorName, or "unknown"; the caller's,
 			   * lasting as long as the proxy */
 };
+
+struct proxy_handed_fd; /* handed.h */
 
 struct proxy_handlers {
 	/* Every listener is bound and listening. Once. */
@@ -35,22 +38,48 @@ struct proxy_handlers {
 	 * to be destroyed for that. Once. */
 	void (*on_drained)(struct proxy *proxy, uint64_t destroyed, void *user);
 
+	/* Of a master: which sockets a listener has open has changed, or may
+	 * have; proxy_take_sockets_changed() tells of which. */
+	void (*on_sockets)(struct proxy *proxy, void *user);
+
 	/* The number of open connections changed. */
 	void (*on_change)(struct proxy *proxy, void *user);
 };
 
+/* What a proxy is made of; all of it outlives the proxy, which takes a
+ * reference of its own to config. */
+struct proxy_options {
+	struct config *config;
+	struct board *board;	  /* where its figures are */
+	uint64_t max_connections; /* of all listeners and workers; 0 none */
+	unsigned workers;	  /* processes that will serve; 0 is 1 */
+	struct proxy_passed_fd *passed;
+	size_t passed_count;
+	struct proxy_handed_fd *handed; /* taken up instead of binding anew */
+	size_t handed_count;
+	unsigned worker; /* the slot on the board of this process */
+};
+
 /*
- * A proxy that does nothing yet. config is referenced; handlers, user and
- * passed are kept by reference. max_connections is of all listeners together,
- * 0 none. *ret is the caller's. Returns 0 or -ENOMEM.
+ * A proxy that does nothing yet. handlers and user are kept by reference. *ret
+ * is the caller's. Returns 0 or an error that was logged.
  */
-int proxy_new(struct proxy **ret, struct weir_loop *loop, struct config *config,
-    uint64_t max_connections, struct proxy_passed_fd *passed,
-    size_t passed_count, const struct proxy_handlers *handlers, void *user);
+int proxy_new(struct proxy **ret, struct weir_loop *loop,
+    const struct proxy_options *options, const struct proxy_handlers *handlers,
+    void *user);
 
 /* Bind and listen on everything; on_ready or on_failed tells how it went.
  * Connections are not accepted before proxy_accept(). */
 void proxy_start(struct proxy *proxy);
+
+/* Leave clients in the backlog, for another program that shares the sockets;
+ * and accept again. proxy_release() leaves it the sockets for good. */
+void proxy_hold(struct proxy *proxy, bool on);
+void proxy_release(struct proxy *proxy);
+
+/* Sockets that were taken up are no other program's any more: their files are
+ * removed at the end. */
+void proxy_own_paths(struct proxy *proxy);
 
 /* Begin to accept (after privileges were given up). */
 void proxy_accept(struct proxy *proxy);
@@ -63,6 +92,38 @@ void proxy_accept(struct proxy *proxy);
 void proxy_drain(struct proxy *proxy, uint64_t timeout_ms);
 void proxy_stop(struct proxy *proxy);
 bool proxy_draining(const struct proxy *proxy);
+
+/* ---- workers ---- */
+
+/* Around a fork, by the master: no lookup is under way in between. */
+void proxy_before_fork(struct proxy *proxy);
+void proxy_after_fork(struct proxy *proxy);
+
+/*
+ * In a child that was just forked from a master, whose loop had its
+ * weir_loop_after_fork(): serve in that slot of the board, as the worker that
+ * has that place (0 … workers - 1) among those that serve at a time. What only
+ * one of them accepts from is the first one's, and with reuse_port each place
+ * has a socket.
+ */
+void proxy_be_worker(struct proxy *proxy, unsigned slot, unsigned place);
+
+/* In a master: whether the sockets of a listener have changed since this was
+ * last called. */
+bool proxy_take_sockets_changed(struct proxy *proxy, size_t index);
+
+/* In a master: the open sockets of a listener, and the place of the worker
+ * that accepts from it, or -1 for all. */
+void proxy_each_socket(const struct proxy *proxy, size_t index,
+    void (*fn)(int fd, int place, void *user), void *user);
+
+/*
+ * In a worker: what the master has open now, in one or more calls of which the
+ * first one begins anew. The descriptors are the proxy's. A listener that is
+ * not known (any more), or a proxy that drains, closes them.
+ */
+void proxy_adopt_sockets(struct proxy *proxy, const char *listener, bool begin,
+    const int *fds, const int *places, size_t count);
 
 /* Close and free everything; NULL is fine. */
 void proxy_free(struct proxy *proxy);
@@ -96,6 +157,10 @@ struct listener_figures {
 	uint64_t buffered; /* bytes held in user memory now */
 };
 
+/* `buffered` of this process goes to the board, where those of the others
+ * are; proxy_listener_figures() does that for the process that asks. */
+void proxy_publish(const struct proxy *proxy);
+
 size_t proxy_listener_count(const struct proxy *proxy);
 void proxy_listener_figures(
     const struct proxy *proxy, size_t index, struct listener_figures *ret);
@@ -104,9 +169,20 @@ void proxy_listener_figures(
 void proxy_listener_addresses(const struct proxy *proxy, size_t index,
     void (*fn)(const char *address, void *user), void *user);
 
+/* The configuration that is in force; the proxy's. */
+struct config *proxy_config(const struct proxy *proxy);
+
+/* Every listening socket: of which listener, its address as configured, and
+ * whether it was inherited by that; fn's to look at. */
+void proxy_each_listening(const struct proxy *proxy,
+    void (*fn)(const char *listener, const char *text, int fd, bool inherited,
+	void *user),
+    void *user);
+
 /* The index of a listener by name; -1 where there is none. */
 long proxy_find_listener(const struct proxy *proxy, const char *name);
 
+/* Of all workers. */
 uint64_t proxy_connections(const struct proxy *proxy);
 uint64_t proxy_uptime_s(const struct proxy *proxy);
 
@@ -117,7 +193,7 @@ struct session_figures {
 	const char *server; /* address last tried, or "-" */
 	double age_s, idle_s;
 	uint64_t bytes_in, bytes_out;
-	/* "connecting", "waiting" (pipe = peer), "open", "half-closed",
+	/* "handshake", "connecting", "waiting" (pipe = peer), "open", "half-closed",
 	 * "closing" */
 	const char *state;
 };
@@ -126,6 +202,21 @@ struct session_figures {
  * the figures last until fn returns. */
 void proxy_each_session(const struct proxy *proxy, long index,
     void (*fn)(const struct session_figures *figures, void *user), void *user);
+
+/*
+ * A walk over the open connections of one listener or (NULL) of all, oldest
+ * first, some at a time, as a list of many takes long. It ends before the
+ * proxy. *ret is the caller's. Returns 0 or -ENOMEM.
+ */
+struct proxy_walk;
+int proxy_walk_new(
+    struct proxy_walk **ret, struct proxy *proxy, const char *listener);
+
+/* Call fn for up to so many more, as proxy_each_session() does. False where it
+ * has come to the end. */
+bool proxy_walk_next(struct proxy_walk *walk, size_t most,
+    void (*fn)(const struct session_figures *figures, void *user), void *user);
+void proxy_walk_free(struct proxy_walk *walk);
 
 /* ---- control ---- */
 

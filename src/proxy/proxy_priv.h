@@ -2,10 +2,14 @@
 #ifndef PROXY_PROXY_PRIV_H
 #define PROXY_PROXY_PRIV_H
 
+#include "proxy/board.h"
+#include "proxy/handed.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
 
 struct child;
+struct keeper;
+struct upstreams;
 struct weir_signal;
 
 struct proxy {
@@ -13,21 +17,39 @@ struct proxy {
 	struct config *config;
 	const struct proxy_handlers *handlers;
 	void *user;
+	struct board *board;
+	unsigned move_turn; /* session_move_begin() */
+	unsigned worker;    /* this process's slot on the board */
+	unsigned workers;   /* that serve together */
+	bool many;	    /* there are or may be several: a master's */
+	int place;	    /* of this worker; -1: no worker */
 	struct proxy_passed_fd *passed;
 	size_t passed_count;
+	struct proxy_handed_fd *handed;
+	size_t handed_count;
 
+	struct upstreams *upstreams;
+	struct keeper *keeper;	       /* NULL in a worker */
+	struct weir_timer *down_timer; /* when_down = close; or NULL */
+
+	/* Those of config in its order; then those that are no longer in it
+	 * and still have connections. */
 	struct listener **listeners;
 	size_t listener_count;
-	size_t starting; /* listeners that are not bound yet */
+	struct weir_timer *sweep_timer; /* something of them may be over */
+	size_t starting;		/* listeners that are not bound yet */
 	bool failed, ready;
+	bool accepting; /* proxy_accept() was called */
 	bool draining, drained;
 	bool stopping; /* at once: programs are not waited for */
 	struct weir_timer *drain_timer;
 	uint64_t destroyed; /* sessions that draining had to end */
 
-	uint64_t max_connections, connections;
-	uint64_t next_id;
-	uint64_t started_ms;
+	uint64_t max_connections; /* of all workers */
+	uint64_t connections;	  /* of this process */
+
+	TAILQ_HEAD(, session) sessions; /* of all listeners, by age */
+	LIST_HEAD(, proxy_walk) walks;
 
 	/* exec: children that were not reaped yet. */
 	uint64_t child_grace_ms;
@@ -42,8 +64,30 @@ void proxy_listener_settled(struct proxy *proxy);
  * failure is told once nothing but such waiting is under way. */
 void proxy_check_failed(struct proxy *proxy);
 
+/* Take a session that has ended off proxy.sessions, and out of the way of the
+ * walks over them. */
+void proxy_session_ended(struct proxy *proxy, struct session *session);
+
+/* Call fn with the figures of one. */
+void proxy_tell_session(const struct proxy *proxy,
+    const struct session *session,
+    void (*fn)(const struct session_figures *figures, void *user), void *user);
+
+/* Listeners whose servers are all down close, or open again. The first begins
+ * to look after them, where there is one that wants it. */
+void proxy_watch_down(struct proxy *proxy);
+void proxy_check_down(struct proxy *proxy);
+
 /* A session began or ended; a listening socket was closed. */
 void proxy_changed(struct proxy *proxy);
 void proxy_check_drained(struct proxy *proxy);
+
+/* The last session of a listener that is gone has ended: it is freed once
+ * nobody is at work with it. */
+void proxy_sweep_soon(struct proxy *proxy);
+
+/* This process has workers that accept; or it is one of them. */
+bool proxy_is_master(const struct proxy *proxy);
+bool proxy_is_worker(const struct proxy *proxy);
 
 #endif

@@ -8,9 +8,12 @@
 
 #include "proxy/proxy.h"
 #include "proxy/sources.h"
+#include "proxy/upstream.h"
 
 struct child;
+struct front;
 struct listener;
+struct log_file;
 struct weir_socket;
 struct weir_timer;
 
@@ -22,8 +25,11 @@ enum session_end {
 	END_TIMEOUT,
 	END_CONNECT_TIMEOUT,
 	END_CONNECT_FAILED,
+	END_NO_SERVER,
 	END_DENIED,
 	END_LIMIT,
+	END_TLS_FAILED,
+	END_PROXY_HEADER,
 	END_RESET,
 	END_DRAIN,
 	END_KILLED,
@@ -31,6 +37,14 @@ enum session_end {
 
 struct session {
 	struct listener *listener;
+	/* What was in force when it came, counted; a reload changes the
+	 * listener's, not this. */
+	const struct config_listener *config;
+	/* Where it goes: what sni or alpn chose, or config.pool. NULL: nowhere,
+	 * or its mode has none. Set before the mode begins. */
+	const struct config_upstream *pool;
+	/* What it said of itself before that; or NULL. */
+	struct front *front;
 	uint64_t id;
 	struct weir_socket *client, *server; /* NULL once closed */
 	struct session *peer;		     /* pipe = peer; or NULL */
@@ -39,12 +53,21 @@ struct session {
 
 	enum session_end end;
 	bool connecting, waiting, ending;
-	bool lingering; /* the program has ended, the client not yet */
+	bool lingering;	     /* the program has ended, the client not yet */
 	bool attempt_failed; /* one of its servers could not be reached */
-	bool has_source;
+	bool piped;	     /* the client, before it is connected */
+	bool has_room, has_source;
+	bool frozen;		     /* on its way to another process */
+	struct session **frozen_ref; /* who moves it; or NULL */
+	unsigned move_turn;	     /* of proxy.move_turn: it was looked at */
+	bool securing; /* connected; TLS is still to come, or failed */
 	int connect_error;
-	size_t next_upstream; /* in config.upstream */
+	struct upstream_use use; /* of pool */
+	/* That it is, or was last, connected to; in pool. NULL: none. */
+	const struct config_server *chosen;
 	struct source_key source;
+
+	struct log_file *access_log; /* counted; or NULL */
 
 	uint64_t started_ms, connected_ms; /* 0: not connected */
 	uint64_t half_closed_ms;	   /* when one side ended; 0: none */
@@ -52,8 +75,10 @@ struct session {
 	char *client_text;	      /* for the access log; or NULL */
 	char *server_text;	      /* address last tried; NULL: none */
 	char *tried;		      /* all, where there are more; or NULL */
+	char *tls_server;	      /* whose TLS sessions are kept; or NULL */
 
 	TAILQ_ENTRY(session) next;	   /* listener.sessions */
+	TAILQ_ENTRY(session) next_of_all;  /* proxy.sessions */
 	TAILQ_ENTRY(session) next_waiting; /* listener.waiting */
 };
 
@@ -68,6 +93,16 @@ void session_destroy(struct session *session, enum session_end end);
 
 /* End it at once, as the process ends: no handler is awaited. */
 void session_free_now(struct session *session);
+
+/*
+ * Who the client is: what the PROXY header says, else as the system tells.
+ * length 0 once that cannot be told any more. Its other address is the one
+ * that it connected to.
+ */
+void session_client_address(
+    const struct session *session, struct weir_address *ret);
+void session_local_address(
+    const struct session *session, struct weir_address *ret);
 
 const char *session_state_text(const struct session *session);
 const char *session_end_text(enum session_end end);

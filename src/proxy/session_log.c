@@ -13,15 +13,17 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/socket.h>
+#include <weir/tls.h>
 
 #include "log/log.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/session.h"
+#include "proxy/session_front.h"
 
 static const struct config_listener *
 config_of(const struct session *session)
 {
-	return session->listener->config;
+	return session->config;
 }
 
 void
@@ -30,9 +32,10 @@ session_note_client(struct session *session)
 	struct weir_address address;
 	char text[WEIR_ADDRESS_TEXT];
 
-	if (session->listener->access_log == NULL)
+	if (session->access_log == NULL)
 		return;
-	(void)weir_socket_remote_address(session->client, &address);
+	session_client_address(session, &address);
+	free(session->client_text); /* without the PROXY header */
 	session->client_text =
 	    strdup(weir_address_text(&address, text, sizeof(text)));
 }
@@ -65,7 +68,7 @@ session_note_tried(struct session *session, const struct weir_address *address)
 
 	(void)weir_address_text(address, text, sizeof(text));
 	session_note_server(session, text);
-	if (session->listener->access_log != NULL)
+	if (session->access_log != NULL)
 		append_tried(session, text);
 }
 
@@ -76,31 +79,69 @@ session_note_failed(
 	struct listener *listener = session->listener;
 	char text[WEIR_ADDRESS_TEXT];
 	const char *server = session->server_text;
+	const char *why =
+	    session->securing ? weir_socket_tls_error(session->server) : NULL;
 	const struct log_field fields[] = {
 	    LOG_T("listener", config_of(session)->name),
 	    LOG_T("server", address != NULL
 				? weir_address_text(address, text, sizeof(text))
 			    : server != NULL ? server
 					     : config_of(session)->target_text),
-	    LOG_T("error", weir_error_text(err)),
+	    LOG_T("error", why != NULL ? why : weir_error_text(err)),
 	    LOG_END,
 	};
 
 	log_write(listener->upstream_failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 	    fields, "cannot connect");
+	if (!listener->upstream_failing && address != NULL)
+		listener->failing = *address;
 	listener->upstream_failing = true;
 	session->attempt_failed = true;
+}
+
+void
+session_note_no_server(struct session *session)
+{
+	struct listener *listener = session->listener;
+	const struct log_field fields[] = {
+	    LOG_T("listener", config_of(session)->name),
+	    LOG_T("upstream", session->pool->name),
+	    LOG_END,
+	};
+
+	log_write(listener->upstream_failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+	    fields, "no server is usable");
+	listener->upstream_failing = true;
+}
+
+/* Which of its servers that is, as it was configured when it came. */
+void
+session_note_chosen(struct session *session)
+{
+	const struct config_upstream *pool = session->pool;
+	const char *name = upstream_server_name(&session->use);
+	size_t i;
+
+	for (i = 0; i < pool->server_count; i++)
+		if (strcmp(pool->servers[i].name, name) == 0)
+			session->chosen = &pool->servers[i];
 }
 
 void
 session_note_connected(struct session *session)
 {
 	struct listener *listener = session->listener;
+	struct weir_address address;
 
 	/* The next in the list has answered; the one before is still down. */
 	if (!listener->upstream_failing || session->attempt_failed)
 		return;
+	if (listener->failing.length > 0 &&
+	    (weir_socket_remote_address(session->server, &address) != 0 ||
+		!weir_address_equal(&address, &listener->failing)))
+		return;
 	listener->upstream_failing = false;
+	listener->failing.length = 0;
 	log_info("connected again", LOG_T("listener", config_of(session)->name),
 	    LOG_T("server", session->server_text));
 }
@@ -114,10 +155,21 @@ session_note_peers(struct session *a, struct session *b)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		(void)weir_socket_remote_address(each[1 - i]->client, &address);
+		session_client_address(each[1 - i], &address);
 		session_note_server(
 		    each[i], weir_address_text(&address, text, sizeof(text)));
 	}
+}
+
+/* The name of its [upstream], or its listener's ADDRESS. */
+static const char *
+forward_text(const struct session *session)
+{
+	if (session->pool == NULL)
+		return "-";
+	if (!session->pool->implicit)
+		return session->pool->name;
+	return session->chosen != NULL ? session->chosen->text : "-";
 }
 
 /* What the client was to be connected to, as it is configured. */
@@ -125,12 +177,11 @@ static const char *
 upstream_text(const struct session *session)
 {
 	const struct config_listener *config = config_of(session);
-	size_t last = session->next_upstream;
 
 	if (config->mode == CONFIG_ECHO)
 		return "echo";
 	if (config->mode == CONFIG_FORWARD)
-		return last > 0 ? config->upstream[last - 1].text : "-";
+		return forward_text(session);
 	switch (config->target) {
 	case CONFIG_TARGET_NULL:
 		return "null";
@@ -169,12 +220,12 @@ session_log(const struct session *session)
 	    LOG_N("bytes_in", session_bytes_in(session)),
 	    LOG_N("bytes_out", session_bytes_out(session)),
 	    LOG_T("end", session_end_text(session->end)),
-	    LOG_T("tls", NULL),
-	    LOG_T("sni", NULL),
+	    LOG_T("tls", session_tls(session)),
+	    LOG_T("sni", session_sni(session)),
 	    LOG_END,
 	};
 
-	if (session->listener->access_log != NULL)
+	if (session->access_log != NULL)
 		log_file_write(
-		    session->listener->access_log, "connection", fields);
+		    session->access_log, "connection", fields);
 }

@@ -16,6 +16,10 @@ void session_note_tried(
 /* One could not be reached; address may be NULL. Logged when it is news. */
 void session_note_failed(
     struct session *session, const struct weir_address *address, int err);
+/* There was none to try. */
+void session_note_no_server(struct session *session);
+/* Which server of its upstream it has now. */
+void session_note_chosen(struct session *session);
 void session_note_connected(struct session *session);
 
 /* Two clients were joined: each is the other's server. */

@@ -1,6 +1,11 @@
 /*
- * Connections by source, in libc's balanced tree: one node a source that has
- * any, so its size is bounded by the number of connections.
+ * Connections by source, in a table of each worker's own on the board.
+ *
+ * Only its worker writes to a table; the others read it to sum. So there is
+ * nothing to lock, and of a worker that was killed the table is emptied. A
+ * source has its place in one of two buckets that its hash tells; which has
+ * more room gets it, and then a table that is half full has hardly a bucket
+ * that is full.
  */
 #include "config.h"
 
@@ -8,16 +13,15 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <search.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <weir/address.h>
 
-struct source {
-	struct source_key key;
-	uint64_t count;
-};
+#include "proxy/board.h"
+
+#define BUCKET	8
+#define BUCKETS (BOARD_SOURCES / BUCKET)
 
 void
 source_key_set(
@@ -41,60 +45,132 @@ source_key_set(
 	}
 }
 
-static int
-compare(const void *a, const void *b)
+/* A round of mixing that no bit of the input survives unchanged (the finalizer
+ * of splitmix64); with a seed nobody outside can aim at one bucket. */
+static uint64_t
+mix(uint64_t x)
 {
-	const struct source *x = a, *y = b;
-
-	return memcmp(&x->key, &y->key, sizeof(x->key));
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
 }
 
-static struct source *
-find(const struct sources *sources, const struct source_key *key)
+uint64_t
+source_hash(const struct source_key *key, uint64_t seed, long row)
 {
-	const struct source wanted = {.key = *key};
-	void *node = tfind(&wanted, &sources->tree, compare);
+	uint64_t bytes, hash;
 
-	return node != NULL ? *(struct source **)node : NULL;
+	memcpy(&bytes, key->bytes, sizeof(bytes));
+	hash = mix(seed ^ mix((uint64_t)row << 8 | key->kind));
+	hash = mix(hash ^ mix(bytes ^ seed));
+	return hash != 0 ? hash : 1;
 }
+
+/* ---- a table ---- */
+
+static struct board_source *
+bucket(struct board_source *table, uint64_t hash, int which)
+{
+	uint64_t at = which == 0 ? hash : hash >> 32;
+
+	return table + at % BUCKETS * BUCKET;
+}
+
+static struct board_source *
+find(struct board_source *table, uint64_t hash)
+{
+	struct board_source *at;
+	int which, i;
+
+	for (which = 0; which < 2; which++) {
+		at = bucket(table, hash, which);
+		for (i = 0; i < BUCKET; i++)
+			if (atomic_load(&at[i].key) == hash)
+				return &at[i];
+	}
+	return NULL;
+}
+
+/* A free place in the bucket that has more of them; NULL: none. */
+static struct board_source *
+find_free(struct board_source *table, uint64_t hash)
+{
+	struct board_source *at, *place[2] = {NULL, NULL};
+	int which, i, n[2] = {0, 0};
+
+	for (which = 0; which < 2; which++) {
+		at = bucket(table, hash, which);
+		for (i = 0; i < BUCKET; i++)
+			if (atomic_load(&at[i].key) == 0) {
+				place[which] = &at[i];
+				n[which]++;
+			}
+	}
+	return n[0] >= n[1] ? place[0] : place[1];
+}
+
+static uint64_t
+count_in(struct board_source *table, uint64_t hash)
+{
+	struct board_source *at = find(table, hash);
+	uint64_t n;
+
+	if (at == NULL)
+		return 0;
+	n = atomic_load(&at->count);
+	/* Meanwhile it may have become another's place. */
+	return atomic_load(&at->key) == hash ? n : 0;
+}
+
+uint64_t
+sources_count(struct board *board, uint64_t hash)
+{
+	unsigned i, n = board_workers(board);
+	uint64_t sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += count_in(board_sources(board, i), hash);
+	return sum;
+}
+
+/* ---- counting ---- */
 
 int
-sources_add(struct sources *sources, const struct source_key *key, uint64_t max)
+sources_add(struct board *board, unsigned worker, uint64_t hash, uint64_t max)
 {
-	struct source *source = find(sources, key);
+	struct board_source *table = board_sources(board, worker);
+	struct board_source *at = find(table, hash);
 
-	if (source != NULL) {
-		if (source->count >= max)
-			return -EUSERS;
-		source->count++;
+	if (at != NULL) {
+		atomic_store(&at->count, board_get(&at->count) + 1);
+	} else {
+		at = find_free(table, hash);
+		if (at == NULL)
+			return -ENOSPC;
+		atomic_store(&at->count, 1);
+		atomic_store(&at->key, hash);
+	}
+	/* Counted first, looked at then: of two workers that do this at one
+	 * moment at least one sees both. */
+	if (sources_count(board, hash) <= max)
 		return 0;
-	}
-	source = malloc(sizeof(*source));
-	if (source == NULL)
-		return -ENOMEM;
-	source->key = *key;
-	source->count = 1;
-	if (tsearch(source, &sources->tree, compare) == NULL) {
-		free(source);
-		return -ENOMEM;
-	}
-	return 0;
+	sources_remove(board, worker, hash);
+	return -EUSERS;
 }
 
 void
-sources_remove(struct sources *sources, const struct source_key *key)
+sources_remove(struct board *board, unsigned worker, uint64_t hash)
 {
-	struct source *source = find(sources, key);
+	struct board_source *at = find(board_sources(board, worker), hash);
 
-	if (source == NULL || --source->count > 0)
+	if (at == NULL)
 		return;
-	(void)tdelete(source, &sources->tree, compare);
-	free(source);
-}
-
-void
-sources_free(struct sources *sources)
-{
-	tdestroy(sources->tree, free);
-	sources->tree = NULL;
+	if (board_get(&at->count) > 1) {
+		atomic_store(&at->count, board_get(&at->count) - 1);
+		return;
+	}
+	atomic_store(&at->key, 0);
+	atomic_store(&at->count, 0);
 }

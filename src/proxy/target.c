@@ -112,7 +112,7 @@ static void
 log_line(struct child *child)
 {
 	const struct log_field fields[] = {
-	    LOG_T("listener", child->listener),
+	    LOG_T("listener", child->config->name),
 	    LOG_N("pid", child->pid),
 	    LOG_END,
 	};
@@ -166,6 +166,18 @@ group_is_empty(struct child *child)
 	return kill(-child->pid, 0) == -1 && errno == ESRCH;
 }
 
+/* Its number may be another's from here on. */
+static void
+forget(struct child *child)
+{
+	struct proxy *proxy = child->proxy;
+
+	TAILQ_REMOVE(&proxy->children, child, next);
+	board_child_set(proxy->board, proxy->worker, child->place, 0);
+	if (!child->reaped)
+		(void)waitpid(child->pid, NULL, WNOHANG);
+}
+
 /* The next step to its end, whenever something of it has ended. */
 static void
 go_on(struct child *child)
@@ -176,10 +188,9 @@ go_on(struct child *child)
 		child->killed = true;
 	if (!child->killed || child->errors != NULL)
 		return;
-	TAILQ_REMOVE(&child->proxy->children, child, next);
-	if (!child->reaped)
-		(void)waitpid(child->pid, NULL, WNOHANG);
+	forget(child);
 	weir_timer_free(child->timer);
+	config_unref(child->config->owner);
 	free(child);
 }
 
@@ -286,10 +297,10 @@ target_kill_all(struct proxy *proxy)
 
 	while ((child = TAILQ_FIRST(&proxy->children)) != NULL) {
 		make_end(child);
-		(void)waitpid(child->pid, NULL, WNOHANG);
-		TAILQ_REMOVE(&proxy->children, child, next);
+		forget(child);
 		weir_socket_free(child->errors);
 		weir_timer_free(child->timer);
+		config_unref(child->config->owner);
 		free(child);
 	}
 	weir_signal_free(proxy->sigchld);
@@ -407,13 +418,16 @@ target_exec(struct child **ret, struct proxy *proxy,
 	if (child == NULL)
 		return -ENOMEM;
 	child->proxy = proxy;
-	child->listener = config->name;
+	child->config = config;
+	(void)config_ref(config->owner);
 	err = start(child, config, server);
 	if (err != 0) {
 		weir_socket_free(child->errors);
+		config_unref(config->owner);
 		free(child);
 		return err;
 	}
+	child->place = board_child_add(proxy->board, proxy->worker, child->pid);
 	TAILQ_INSERT_TAIL(&proxy->children, child, next);
 	*ret = child;
 	return 0;

@@ -17,10 +17,11 @@ struct weir_timer;
 
 /* A program that was started and not reaped yet. */
 struct child {
+	long place; /* on the board */
 	struct proxy *proxy;
 	pid_t pid;
 	struct weir_socket *errors; /* its standard error; NULL: closed */
-	const char *listener;
+	const struct config_listener *config; /* counted: it may outlive it */
 	struct weir_timer *timer; /* from asking it to end to making it */
 	bool released;		  /* its connection has ended */
 	bool gone;		  /* it has ended */

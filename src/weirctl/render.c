@@ -149,24 +149,115 @@ all_keys(const json_t *rows)
 	return keys;
 }
 
-static int
-render_rows(const json_t *rows, FILE *out)
+/* Whether a member is a list of objects in any row. */
+static bool
+is_nested(const json_t *rows, const char *key)
 {
-	json_t *keys = all_keys(rows), *value;
-	struct table table;
 	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i,
+	    row) if (is_list_of_objects(json_object_get(row, key))) return true;
+	return false;
+}
+
+/* The objects of a member of all rows, each with the name of its row first.
+ * NULL where memory was refused. */
+static json_t *
+nested_rows(const json_t *rows, const char *key)
+{
+	json_t *all = json_array(), *copy, *item, *row;
+	bool failed = all == NULL;
+	size_t i, j;
+
+	json_array_foreach(rows, i, row)
+	{
+		json_array_foreach(json_object_get(row, key), j, item)
+		{
+			copy = json_pack(
+			    "{s:O?}", "of", json_object_get(row, "name"));
+			if (json_object_update(copy, item) != 0)
+				failed = true;
+			if (json_array_append_new(all, copy) != 0)
+				failed = true;
+		}
+	}
+	if (!failed)
+		return all;
+	json_decref(all);
+	return NULL;
+}
+
+/* The members that are lists of objects, as tables of their own. */
+static int
+render_nested(const json_t *rows, json_t *nested, FILE *out)
+{
 	const char *key;
+	json_t *value, *below;
+	int r = 0;
+
+	json_object_foreach(nested, key, value)
+	{
+		(void)fprintf(out, "\n%s:\n", key);
+		below = nested_rows(rows, key);
+		if (below == NULL || render(below, out) != 0)
+			r = -1;
+		json_decref(below);
+	}
+	return r;
+}
+
+/* Move the members that are lists of objects from keys to *nested. */
+static int
+part_nested(const json_t *rows, json_t *keys, json_t **nested)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	*nested = json_object();
+	if (*nested == NULL)
+		return -1;
+	json_object_foreach_safe(keys, next, key, value)
+	{
+		if (!is_nested(rows, key))
+			continue;
+		if (json_object_set(*nested, key, value) != 0 ||
+		    json_object_del(keys, key) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+render_table(const json_t *rows, json_t *keys, FILE *out)
+{
+	struct table table;
+	const char *key;
+	const json_t *row;
+	json_t *value;
 	size_t i;
 	int r;
 
-	if (keys == NULL)
-		return -1;
 	table_init(&table, json_object_size(keys), true);
 	json_object_foreach(keys, key, value) add_heading(&table, key);
 	json_array_foreach(rows, i, row) json_object_foreach(keys, key, value)
 	    add_value(&table, json_object_get(row, key));
 	r = table_print(&table, out);
 	table_finish(&table);
+	return r;
+}
+
+static int
+render_rows(const json_t *rows, FILE *out)
+{
+	json_t *keys = all_keys(rows), *nested = NULL;
+	int r = -1;
+
+	if (keys != NULL && part_nested(rows, keys, &nested) == 0 &&
+	    render_table(rows, keys, out) == 0)
+		r = render_nested(rows, nested, out);
+	json_decref(nested);
 	json_decref(keys);
 	return r;
 }

@@ -197,6 +197,21 @@ parse_options(struct options *o, int argc, char **argv)
 	return make_request(o, argv + optind) ? -1 : EXIT_USAGE;
 }
 
+/* Of what a reload tells, people want to know what is not as it was. */
+static void
+hide_kept(json_t *sections)
+{
+	size_t i = json_array_size(sections);
+	const char *change;
+
+	while (i-- > 0) {
+		change = json_string_value(
+		    json_object_get(json_array_get(sections, i), "change"));
+		if (change != NULL && strcmp(change, "kept") == 0)
+			(void)json_array_remove(sections, i);
+	}
+}
+
 /* Print the data of an answer. Returns 0 or -1. */
 static int
 print_data(const struct options *o, const json_t *data)
@@ -208,6 +223,7 @@ print_data(const struct options *o, const json_t *data)
 		    JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 		(void)putchar('\n');
 	} else {
+		hide_kept(json_object_get(data, "sections"));
 		r = render(data, stdout);
 	}
 	if (r == 0 && fflush(stdout) == 0 && !ferror(stdout))
@@ -250,8 +266,12 @@ print_answer(const struct options *o, const json_t *answer)
 	const json_t *ok = json_object_get(answer, "ok");
 	const json_t *data = json_object_get(answer, "data");
 	const char *error = json_string_value(json_object_get(answer, "error"));
+	const char *warning =
+	    json_string_value(json_object_get(answer, "warning"));
 
 	if (json_is_true(ok) && data != NULL) {
+		if (warning != NULL)
+			(void)fprintf(stderr, "weirctl: %s\n", warning);
 		if (print_data(o, data) != 0)
 			return o->health ? 2 : EXIT_ANSWER;
 		return o->health ? health_status(data) : EXIT_SUCCESS;

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "tests/api/play.h"
+#include "tests/api/words.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -22,6 +22,15 @@ static struct weir_timer *turn; /* the main line goes on from it */
 static size_t next_step;
 static bool going; /* turn is due, or the main line runs */
 static bool stuck;
+
+unsigned long
+play_time_scale(void)
+{
+	const char *text = getenv("WEIR_TIME_SCALE");
+	unsigned long scale = text != NULL ? strtoul(text, NULL, 10) : 0;
+
+	return scale > 0 ? scale : 1;
+}
 
 _Noreturn void
 play_mistake(const struct step *step, const char *what)
@@ -365,8 +374,7 @@ go(void)
 		if (is(step, "turn") || is(step, "rest")) {
 			next_step++;
 			(void)weir_timer_start(turn,
-			    step->words > 1 ? strtoul(step->word[1], NULL, 10)
-					    : 0);
+			    step_ms(step->words > 1 ? step->word[1] : NULL));
 			return;
 		}
 		verbs_perform(step);
@@ -445,6 +453,16 @@ free_all(void)
 	weir_loop_free(play.loop);
 }
 
+/* As if nothing had been played. */
+static void
+forget(void)
+{
+	trace_clear();
+	memset(&play, 0, sizeof(play));
+	next_step = 0;
+	going = stuck = false;
+}
+
 static void
 remove_scratch(void)
 {
@@ -478,6 +496,7 @@ play_script(struct script *script, const char *file, FILE *out)
 	size_t before = open_descriptors(), after;
 	const char *slash = strrchr(file, '/');
 	struct weir_timer *watch;
+	bool good;
 
 	play.script = script;
 	(void)snprintf(play.folder, sizeof(play.folder), "%.*s",
@@ -489,19 +508,21 @@ play_script(struct script *script, const char *file, FILE *out)
 		return false;
 	}
 	weir_timer_unref(watch);
-	(void)weir_timer_start(watch, STUCK_MS);
+	(void)weir_timer_start(watch, STUCK_MS * play_time_scale());
 	(void)weir_loop_run(play.loop);
 	print(out);
 	if (stuck)
 		fprintf(stderr, "%s: stuck at: %s\n", file,
 		    next_step < script->steps ? script->step[next_step].text
 					      : "its end");
+	good = !stuck;
 	weir_timer_free(watch);
 	free_all();
 	remove_scratch();
+	forget();
 	after = open_descriptors();
 	if (after != before)
 		fprintf(stderr, "%s: %zu descriptors left open\n", file,
 		    after - before);
-	return !stuck && after == before;
+	return good && after == before;
 }

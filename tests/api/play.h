@@ -69,7 +69,7 @@ struct object {
 	size_t tail; /* its last row of the trace, plus one */
 };
 
-/* The one play of this process. */
+/* The play of this process. */
 extern struct play {
 	struct script *script;
 	struct weir_loop *loop;
@@ -83,8 +83,11 @@ extern struct play {
 /* ---- play.c ---- */
 
 /* Play a scenario and write its trace to out. False when it got stuck, or left
- * something behind; stderr says what. Once a process. */
+ * something behind; stderr says what. */
 bool play_script(struct script *script, const char *file, FILE *out);
+
+/* By how much milliseconds are longer here (WEIR_TIME_SCALE). */
+unsigned long play_time_scale(void);
 
 /* A scenario that cannot be played is a mistake in it: says so and exits. */
 _Noreturn void play_mistake(const struct step *step, const char *what);
@@ -114,6 +117,7 @@ __attribute__((format(printf, 2, 3))) void trace_add(
     struct object *object, const char *format, ...);
 void trace_data(struct object *object, const unsigned char *data, size_t n);
 void trace_print(FILE *out, bool global);
+void trace_clear(void);
 
 /* The name that scenarios use for an error. */
 const char *trace_error(int err);

@@ -82,6 +82,13 @@ trace_print(FILE *out, bool global)
 				    row[i].text);
 }
 
+void
+trace_clear(void)
+{
+	memset(row, 0, sizeof(row));
+	rows = 0;
+}
+
 const char *
 trace_error(int err)
 {

@@ -78,7 +78,7 @@ do_connect(const struct step *step)
 	if ((text = step_value(step, "family")) != NULL)
 		options.family = atoi(text);
 	if ((text = step_value(step, "timeout")) != NULL)
-		options.timeout_ms = strtoul(text, NULL, 10);
+		options.timeout_ms = step_ms(text);
 	if ((text = step_value(step, "local")) != NULL) {
 		step_must(step, weir_address_set_ip(&local, text, 0) == 0);
 		options.local = &local;
@@ -238,8 +238,8 @@ do_unpipe(const struct step *step)
 static void
 do_timeout(const struct step *step)
 {
-	step_answer(step,
-	    weir_socket_set_timeout(step_socket(step), step_number(step, 2)));
+	step_answer(step, weir_socket_set_timeout(
+			      step_socket(step), step_ms(step_word(step, 2))));
 }
 
 static void

@@ -85,12 +85,10 @@ static struct weir_secure_options
 secure_options(const struct step *step)
 {
 	const char *name = step_value(step, "name");
-	const char *handshake = step_value(step, "handshake");
 
 	return (struct weir_secure_options){
 	    .server_name = name != NULL ? name : "localhost",
-	    .handshake_timeout_ms =
-		handshake != NULL ? strtoul(handshake, NULL, 10) : 0,
+	    .handshake_timeout_ms = step_ms(step_value(step, "handshake")),
 	};
 }
 
@@ -131,6 +129,7 @@ tls_free(void)
 
 	for (m = made; m < made + CONTEXTS; m++)
 		weir_tls_context_unref(m->context);
+	memset(made, 0, sizeof(made));
 }
 
 const struct verb verbs_tls[] = {

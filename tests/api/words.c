@@ -65,6 +65,14 @@ step_number(const struct step *step, size_t i)
 	return n;
 }
 
+unsigned long
+step_ms(const char *text)
+{
+	unsigned long n = text != NULL ? strtoul(text, NULL, 10) : 0;
+
+	return n * play_time_scale();
+}
+
 struct weir_server *
 step_server(const struct step *step)
 {

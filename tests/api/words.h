@@ -31,6 +31,10 @@ bool step_is(const struct step *step, size_t i, const char *text);
 bool step_has(const struct step *step, const char *text);
 unsigned long step_number(const struct step *step, size_t i);
 
+/* A word that is milliseconds, as many times longer as WEIR_TIME_SCALE says;
+ * 0 where there is none. */
+unsigned long step_ms(const char *text);
+
 /* The value of a word KEY=VALUE, or NULL. */
 const char *step_value(const struct step *step, const char *key);
 

@@ -54,8 +54,16 @@ def make(folder):
 
 @pytest.fixture
 def weir(make):
-    """weir(config, ...): the same, started and bound."""
-    return lambda *args, **kw: make(*args, **kw).start()
+    """weir(config, ...): the same, started and bound; with a number of
+    workers, once they serve."""
+    def start(*args, **kw):
+        w = make(*args, **kw).start()
+        workers = (kw.get("keys") or {}).get("workers", 1)
+        if isinstance(workers, int) and workers > 1:
+            w.wait_log("a worker serves", workers)
+            w.base = w.descriptors()
+        return w
+    return start
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The configuration file: what is read, and what is a mistake in which line."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -108,6 +109,107 @@ def test_a_line_that_is_too_long_is_a_mistake_and_no_other_key(folder):
             assert f"{path}:4: " in r.stderr, r.stderr
 
 
+FORWARD = "[listener f]\nlisten = 127.0.0.1:0\nmode = forward\n"
+UPSTREAM = "[upstream app]\nserver = 127.0.0.1:1\n"
+
+
+@pytest.mark.parametrize("text,line,word", [
+    (FORWARD + "upstream = ap\n" + UPSTREAM, 4, '"app"'),
+    (FORWARD + "upstream = localhost\n", 4, "HOST:PORT"),
+    (FORWARD + "upstream = app\nupstream = a:1\n" + UPSTREAM, 4, "alone"),
+    (FORWARD + "upstream = app\n[upstream app]\n", 5, "server"),
+    (FORWARD + "upstream = app\n" + UPSTREAM + "server = a:1 wieght=2\n", 7,
+     "weight"),
+    (FORWARD + "upstream = app\n" + UPSTREAM + "server = a:1 name=x\n"
+     "server = a:2 name=x\n", 8, "name=x"),
+    (FORWARD + "upstream = app\n" + UPSTREAM + "health_check = udp\n", 7,
+     "udp"),
+    (FORWARD + "upstream = app\n" + UPSTREAM + "dns = localhost\n", 7,
+     "localhost"),
+    (FORWARD + "upstream = app\n" + UPSTREAM + "[upstream app]\n", 7, "app"),
+    (FORWARD + "upstream = a:1\nsni = * a:1\n", 5, "*"),
+    (FORWARD + "upstream = a:1\nalpn = h2\n", 5, "h2"),
+    (FORWARD + "upstream = a:1\nsend_proxy = v3\n", 5, "v3"),
+    (FORWARD + "upstream = a:1\naccept_proxy = 10.0.0.1/8\n", 5, "10.0.0.0/8"),
+    (FORWARD + "upstream = /a\nupstream_tls = on\n", 5, "upstream_tls_name"),
+    (ECHO + "sni = a.b c:1\n", 4, "forward"),
+    (ECHO + "send_proxy = v2\n", 4, "forward"),
+    (ECHO + "tls = on\n", 4, "tls_certificate"),
+    (ECHO + "[weir]\nworkers = 65\n", 5, "64"),
+])
+def test_a_mistake_of_a_front_door_is_told(folder, text, line, word):
+    found = mistakes(folder, text)
+    assert word in found[line], found
+
+
+def openssl(folder, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True,
+                   stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def certificate(folder, name, *more):
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+            "-keyout", f"{name}.key", "-out", f"{name}.pem", *more)
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
+def test_files_of_tls_are_checked_with_their_lines(folder):
+    good, good_key = certificate(folder, "good", "-days", "2")
+    _, other_key = certificate(folder, "other", "-days", "2")
+    tls = ECHO + f"tls = on\ntls_certificate = {good}\n"
+    _, r = check(folder, tls + f"tls_key = {good_key}\n")
+    assert r.returncode == 0, r.stderr
+    found = mistakes(folder, tls + f"tls_key = {other_key}\n")
+    assert str(other_key) in " ".join(found.values()), found
+    gone = folder / "gone.pem"
+    assert str(gone) in mistakes(folder, tls + f"tls_key = {gone}\n")[6]
+    found = mistakes(folder, tls + f"tls_key = {good_key}\n"
+                     f"tls_client_verify = required\n"
+                     f"tls_client_ca = {gone}\ntls_ciphers = x\n")
+    assert set(found) == {8, 9}, found
+    # Nothing of it is looked at to print it.
+    assert str(gone) in dumped(folder, tls + f"tls_key = {gone}\n")
+
+
+def test_an_expired_certificate_is_a_mistake_but_opens(folder, weir):
+    (folder / "index").touch()
+    (folder / "serial").write_text("01")
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca = d\n[d]\ndatabase = index\nserial = serial\n"
+        "new_certs_dir = .\ndefault_md = sha256\npolicy = p\n"
+        "[p]\ncommonName = supplied\n")
+    _, key = certificate(folder, "past")
+    openssl(folder, "req", "-new", "-key", key, "-subj", "/CN=past", "-out",
+            "past.csr")
+    openssl(folder, "ca", "-batch", "-selfsign", "-config", "ca.conf",
+            "-keyfile", key, "-in", "past.csr", "-out", "past.pem", "-notext",
+            "-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
+    text = (ECHO + f"tls = on\ntls_certificate = {folder}/past.pem\n"
+            f"tls_key = {key}\n")
+    assert "expired at 2021-01-01" in mistakes(folder, text)[5]
+    w = weir(text)
+    assert w.log_find("expired at 2021-01-01"), w.log_lines()
+
+
+def test_upstreams_are_dumped_and_read_again(folder):
+    text = (FORWARD + "upstream = app\nsni = A.b 127.0.0.1:2\n"
+            "accept_proxy = all\nsend_proxy = v2\n" + UPSTREAM +
+            "server = [::1]:2 weight=3 backup name=two\n"
+            r'health_check = send "a\r\n" expect "\"b"' "\n")
+    out = dumped(folder, text)
+    assert "upstream = app" in out and "[upstream app]" in out
+    assert "sni = a.b 127.0.0.1:2" in out
+    assert "server = [::1]:2 weight=3 backup name=two" in out
+    assert dumped(folder, out) == out
+
+
+def test_workers_are_a_number_or_auto(folder):
+    assert "workers = auto" in dumped(folder, "[weir]\nworkers = auto\n" + ECHO)
+    r = weir_once("-w", "7", "-T", "-l", "127.0.0.1:0", "-e")
+    assert r.returncode == 0 and "workers = 7" in r.stdout, r.stderr
+
+
 def test_a_name_of_a_section_is_not_cut(folder):
     long = "n" * 60
     path, r = check(folder, ECHO.replace("e]", long + "]"))
@@ -196,7 +298,7 @@ def test_values_are_shown_as_they_were_meant(folder, key, written, shown):
     b"[", b"]", b"=", b"[]", b"[listener \xff]\nmode = echo\n",
     b"\x00" * 1000, b"a" * 100_000, b"[weir]\n" * 10_000, bytes(range(256)),
     b"[listener a]\n" + b"listen = :0\n" * 1000,
-])
+], ids=lambda text: repr(text[:20]))
 def test_nonsense_is_status_2_and_no_crash(folder, text):
     _, r = check(folder, text)
     assert r.returncode == 2, (r.returncode, r.stderr[:500])

@@ -242,6 +242,123 @@ def test_health(weir):
     assert w.weirctl("health", check=False).returncode == 2
 
 
+def test_drain_tells_balancers_and_serves_on(weir):
+    w = weir(TWO)
+    c = w.connect("a")
+    assert served(c)
+    assert w.ctl("drain") == "drain"
+    assert w.weirctl("health", check=False).returncode == 1
+    assert w.ctl("stats")["state"] == "running"
+    assert served(c) and served(w.connect("b"))
+    assert w.ctl("undrain") == "up"
+    assert w.weirctl("health").returncode == 0
+    w.ctl("close b")
+    assert w.ctl("health") == "down"
+    assert w.ctl("drain") == "drain"
+    assert w.ctl("undrain") == "down"
+
+
+def test_config_tells_values_and_where_they_come_from(weir):
+    w = weir(ECHO + "backlog = 77\n[listener b]\nlisten = 127.0.0.1:0\n"
+             "mode = pipe\npipe = null\n", keys={"drain_timeout": "3s"})
+
+    def values():
+        return {(r["section"], r["name"], r["key"]): (r["value"], r["from"])
+                for r in w.ctl("config")}
+    before = values()
+    text = open(w.config_path).read().split("\n")
+
+    def where(line):
+        return f"{w.config_path}:{text.index(line) + 1}"
+    assert before["listener", "a", "backlog"] == ("77", where("backlog = 77"))
+    assert before["listener", "b", "pipe"] == ("null", where("pipe = null"))
+    assert before["listener", "b", "backlog"] == ("511", "default")
+    assert before["weir", "", "drain_timeout"] == (
+        "3s", where("drain_timeout = 3s"))
+    w.ctl("set log_level debug")
+    w.ctl("close b")
+    w.ctl("drain")
+    after = values()
+    assert {k: v for k, v in after.items() if before.get(k) != v} == {
+        ("weir", "", "log_level"): ("debug", "runtime"),
+        ("weir", "", "health"): ("drain", "runtime"),
+        ("listener", "b", "state"): ("closed", "runtime")}
+
+
+# ---- reload ----
+
+def test_reload_tells_what_it_did_and_would_do(weir):
+    w = weir(TWO)
+    c = w.connect("a")
+    assert served(c)
+    w.base = w.descriptors()
+    old = open(w.config_path).read()
+    w.write_config(old.replace("mode = echo", "mode = echo\nbacklog = 77", 1)
+                   + "[listener c]\nlisten = 127.0.0.1:0\nmode = echo\n")
+    want = {("listener", "a"): ("changed", 1), ("listener", "b"): ("kept", 0),
+            ("listener", "c"): ("added", 0)}
+
+    def told(data):
+        assert (data["kept"], data["added"], data["removed"],
+                data["changed"]) == (1, 1, 0, 1)
+        sections = {(s["section"], s["name"]): (s["change"], s["connections"])
+                    for s in data["sections"] if s["section"] != "weir"}
+        assert sections == want
+        [key] = data["keys"]
+        assert (key["name"], key["key"], key["before"], key["after"],
+                key["effect"]) == ("a", "backlog", "511", "77", "live")
+        assert key["from"].startswith(w.config_path + ":")
+    check = w.ctl("reload check")
+    assert check["done"] is False
+    told(check)
+    assert [x["name"] for x in w.ctl("listeners")] == ["a", "b"]
+    done = w.ctl("reload")
+    assert done["done"] is True
+    told(done)
+    assert [x["name"] for x in w.ctl("listeners")] == ["a", "b", "c"]
+    assert served(c)
+    out = w.weirctl("reload").stdout
+    assert re.search(r"^changed +0$", out, re.M) and "kept\n" not in out
+    w.write_config(old + "[listener d]\nmode = echo\nbaklog = 1\n")
+    for request in "reload check", "reload":
+        error = w.ctl_error(request)
+        assert "nothing" in error.splitlines()[0]
+        assert sum(f"{w.config_path}:" in x for x in error.splitlines()) == 2
+        assert "backlog" in error
+    assert [x["name"] for x in w.ctl("listeners")] == ["a", "b", "c"]
+    r = w.weirctl("reload", check=False)
+    assert r.returncode == 1 and "baklog" in r.stderr
+    w.write_config(old)
+    assert w.ctl("reload")["removed"] == 1
+    eventually(lambda: len(w.ctl("listeners")) == 2, "c to be gone")
+
+
+# ---- several workers ----
+
+def test_a_worker_that_is_stopped_is_left_out_and_said(weir):
+    w = weir(ECHO, keys={"workers": "2"})
+    clients = [w.connect() for _ in range(12)]
+    assert all(served(c) for c in clients)
+    first, second = w.ctl("workers")
+    w.base = w.descriptors()
+    os.kill(first["pid"], signal.SIGSTOP)
+    try:
+        [answer] = w.ctl_raw(b"connections\n")
+        assert answer["ok"] and "1 worker did not answer" in answer["warning"]
+        assert len(answer["data"]) == second["connections"]
+        assert w.ctl("count") == 12
+        states = {x["pid"]: x["state"] for x in w.ctl("workers")}
+        assert states[first["pid"]] == "silent"
+        assert states[second["pid"]] == "serving"
+        r = w.weirctl("listeners")
+        assert "did not answer" in r.stderr and "a " in r.stdout
+    finally:
+        os.kill(first["pid"], signal.SIGCONT)
+    eventually(lambda: [x["state"] for x in w.ctl("workers")] ==
+               ["serving"] * 2, "it to answer again")
+    assert len(w.ctl("connections")) == 12
+
+
 # ---- what nobody should do ----
 
 @pytest.mark.valgrind

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import shutil
@@ -115,13 +116,22 @@ def free_port(host="127.0.0.1"):
 
 
 def free_range(count, host="127.0.0.1"):
-    """The first of so many neighbouring free ports."""
+    """The first of so many neighbouring free ports, of those that the system
+    does not give to clients: they are still free a moment later."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            least = int(f.read().split()[0])
+    except OSError:
+        least = 32768
     for _ in range(200):
-        first = free_port(host)
+        first = (random.randrange(10000, least - count)
+                 if least > 11000 else free_port(host))
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):
                     s = stack.enter_context(socket.socket())
+                    # As weir does: what only waits in TIME_WAIT is free.
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind((host, port))
             except (OSError, OverflowError):
                 continue
@@ -506,7 +516,8 @@ class Backend:
     """A server of ours: each connection is given to handler(conn) in a thread
     of its own. Without a handler nothing is done with it."""
 
-    def __init__(self, handler=None, host="127.0.0.1", path=None, backlog=128):
+    def __init__(self, handler=None, host="127.0.0.1", path=None, backlog=128,
+                 port=0):
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(path)
@@ -515,7 +526,7 @@ class Backend:
             self.listener = socket.socket(
                 socket.AF_INET6 if ":" in host else socket.AF_INET)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.listener.bind((host, 0))
+            self.listener.bind((host, port))
             port = self.listener.getsockname()[1]
             self.address = (f"[{host}]:{port}" if ":" in host
                             else f"{host}:{port}")

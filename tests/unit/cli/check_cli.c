@@ -187,6 +187,68 @@ static const struct {
     {"-c /nowhere/weir.conf", "/nowhere/weir.conf"},
 };
 
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+#define ECHO "[listener a]\nlisten = :0\nmode = echo\n"
+
+START_TEST(the_same_is_read_again)
+{
+	char path[] = "/tmp/weir-cli-XXXXXX", line[64], **mistakes;
+	struct config *config = NULL;
+	struct cli cli;
+
+	ck_assert_int_eq(close(mkstemp(path)), 0);
+	write_file(path, ECHO);
+	(void)snprintf(line, sizeof(line), "-c %s -w 3", path);
+	cli = accepts(line);
+	ck_assert_uint_eq(cli.config->listener_count, 1);
+	write_file(path, ECHO "[listener b]\nlisten = :0\nmode = echo\n");
+	cli.argv = (char *[]){(char[]){"weir"}, (char[]){"-c"}, path,
+	    (char[]){"-w"}, (char[]){"3"}, NULL};
+	ck_assert_int_eq(cli_read_again(&cli, &config, &mistakes), 0);
+	ck_assert_ptr_null(mistakes);
+	ck_assert_uint_eq(config->listener_count, 2);
+	ck_assert_uint_eq(config->workers, 3);
+	config_unref(config);
+	write_file(path, ECHO "x = 1\ntls = on\n");
+	ck_assert_int_eq(cli_read_again(&cli, &config, &mistakes), -1);
+	ck_assert_ptr_nonnull(strstr(mistakes[0], ":4: unknown key \"x\""));
+	ck_assert_ptr_nonnull(strstr(mistakes[1], ":5: tls: "));
+	ck_assert_ptr_null(mistakes[2]);
+	cli_mistakes_free(mistakes);
+	write_file(path, ECHO "tls = on\ntls_certificate = /none/x.pem\n");
+	ck_assert_int_eq(cli_read_again(&cli, &config, &mistakes), -1);
+	ck_assert_ptr_nonnull(
+	    strstr(mistakes[0], ":5: tls_certificate: /none/x.pem: "));
+	cli_mistakes_free(mistakes);
+	(void)unlink(path);
+	config_unref(cli.config);
+}
+END_TEST
+
+START_TEST(standard_input_is_not_read_again)
+{
+	struct config *config = NULL;
+	char **mistakes;
+	struct cli cli = {.argc = 3,
+	    .argv = (char *[]){
+		(char[]){"weir"}, (char[]){"-c"}, (char[]){"-"}, NULL}};
+
+	ck_assert_int_eq(cli_read_again(&cli, &config, &mistakes), -1);
+	ck_assert_ptr_nonnull(
+	    strstr(mistakes[0], "standard input cannot be read again"));
+	cli_mistakes_free(mistakes);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_said)
 {
 	refuses(wrong[_i].line, wrong[_i].text);
@@ -216,6 +278,8 @@ main(void)
 	    tc, an_option_keeps_what_stands_behind_its_first_equals_sign);
 	tcase_add_test(tc, actions_and_levels_are_taken);
 	tcase_add_test(tc, help_and_version_are_told_and_end);
+	tcase_add_test(tc, the_same_is_read_again);
+	tcase_add_test(tc, standard_input_is_not_read_again);
 	tcase_add_loop_test(tc, what_is_wrong_is_said, 0,
 	    (int)(sizeof(wrong) / sizeof(wrong[0])));
 	tcase_add_test(tc, all_mistakes_are_said_at_once);

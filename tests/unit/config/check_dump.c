@@ -22,6 +22,7 @@ same_again(const char *text)
 	second = support_dump(again);
 	ck_assert_str_eq(second, first);
 	ck_assert_uint_eq(again->listener_count, config->listener_count);
+	ck_assert_uint_eq(again->upstream_count, config->upstream_count);
 	ck_assert_int_eq(again->control_set, config->control_set);
 	config_unref(config);
 	config_unref(again);
@@ -52,6 +53,33 @@ START_TEST(the_dump_is_the_same_configuration)
 	    "keep_alive_count = 1\nuser_timeout = 1ms\nno_delay = no\n"
 	    "local_port = 7\nfamily = 4\nrate_in = 1k/s\nrate_out = 1/s\n"
 	    "splice = off\naccess_log = file:a\"b\n");
+	same_again(
+	    "[weir]\nworkers = auto\ndns = ::1\n"
+	    "[defaults]\ntls_certificate = /c d\ntls_ciphers = A:!B\n"
+	    "[listener a]\nlisten = :0\nmode = forward\nupstream = u\n"
+	    "sni = a.b u\nalpn = x/1 [::1]:9\naccept_proxy = all\n"
+	    "handshake_timeout = 0\nwhen_down = close\nsend_proxy = v1\n"
+	    "upstream_tls = yes\nupstream_tls_ca = /ca\n"
+	    "upstream_tls_verify = no\nupstream_tls_name = ::1\n"
+	    "upstream_tls_sni = no\nupstream_tls_certificate = /c\n"
+	    "upstream_tls_key = /k\nupstream_tls_password_file = /p\n"
+	    "upstream_tls_alpn = a,b\nupstream_tls_min_version = 1.0\n"
+	    "upstream_tls_max_version = 1.1\nupstream_tls_ciphers = ALL\n"
+	    "upstream_tls_session_reuse = no\n"
+	    "[listener b]\nlisten = :0\nmode = echo\ntls = on\n"
+	    "tls_certificate = /c1\ntls_certificate = \"/c ;2\"\n"
+	    "tls_key = /k1\ntls_key = /k2\ntls_password_file = /p\n"
+	    "tls_client_ca = /ca\ntls_client_verify = optional\n"
+	    "tls_max_version = 1.3\ntls_ciphersuites = X\n"
+	    "tls_tickets = off\ntls_session_cache = 0\ntls_alpn = h2\n"
+	    "[upstream u]\nserver = a:1 weight=0 max_connections=1\n"
+	    "server = '/a \"b' name=\\'\nserver = srv:_a._tcp.b backup down\n"
+	    "balance = random\nretries = 0\nqueue = 1\nqueue_timeout = off\n"
+	    "max_fails = 0\nfail_timeout = 1ms\n"
+	    "health_check = send \"\\0\\xff\\\"\" expect \"\\x23 $${\"\n"
+	    "health_interval = 1d\nhealth_timeout = 1ms\nrise = 9\nfall = 1\n"
+	    "slow_start = 2s\nresolve = 1s\ndns = 1.2.3.4\n"
+	    "on_down = close\n");
 	same_again("[listener a]\nlisten = :0\nmode = pipe\npipe = peer\n"
 		   "[listener b]\nlisten = :0\nmode = pipe\npipe = peer:c\n"
 		   "[listener c]\nlisten = :0\nmode = pipe\npipe = peer:b\n"

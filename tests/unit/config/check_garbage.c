@@ -68,7 +68,13 @@ START_TEST(random_pieces_of_configurations_are_read_to_the_end)
 	    "mode = pipe\n",
 	    "pipe = exec:", "pipe = peer:", "allow = ", "10.0.0.0/8",
 	    "greeting = ", "timeout = 5", "m\n", "upstream = ", "localhost:80",
-	    "/tmp/a", "\xef\xbb\xbf", "log = file:", "0", "-",
+	    "[upstream u]\n", "[upstream ", "server = ", "a:1",
+	    " weight=", " name=", " backup", "sni = ", "a.b ", "alpn = h2 ",
+	    "upstream = u\n", "health_check = ", "send \"", "expect \"x\"",
+	    "tls = on\n", "tls_certificate = /c\n", "tls_key = /k\n",
+	    "accept_proxy = ", "dns = ", "::1", "mode = forward\n",
+	    "upstream_tls = on\n", "/tmp/a", "\xef\xbb\xbf", "log = file:", "0",
+	    "-",
 	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 	struct strbuf text = STRBUF_NULL;
 	size_t i, j, count;
@@ -95,7 +101,9 @@ START_TEST(small_slips_are_read_to_the_end)
 	    "[listener a]\nlisten = 127.0.0.1:80-82\nmode = pipe\n"
 	    "pipe = exec:sh -c 'a \"b\" c'\ngreeting = \"h \\x41\\\n  i\" ; c\n"
 	    "allow = 10.0.0.0/8\ndeny = all\n[listener b]\nlisten = [::1]:80\n"
-	    "mode = forward\nupstream = unix:@x\n";
+	    "mode = forward\nupstream = u\nsni = a.b [::1]:1\n"
+	    "[upstream u]\nserver = a:1 weight=2 backup name=x\n"
+	    "health_check = send \"a\\r\" expect \"b\"\n";
 	char text[sizeof(good) + 1];
 	size_t i, at;
 
@@ -137,6 +145,7 @@ START_TEST(a_megabyte_of_anything_is_read_to_the_end)
 	feed_repeated("[", 1 << 20);
 	feed_repeated("[listener a]\n", 1 << 18);
 	feed_repeated("[defaults]\n", 1 << 18);
+	feed_repeated("[upstream u]\nserver = a:1\n", 1 << 18);
 	feed_repeated("\\\n", 1 << 20);
 	feed_repeated("x = \\\n", 1 << 20);
 	feed_repeated("\"", 1 << 20);

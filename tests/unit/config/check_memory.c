@@ -77,8 +77,28 @@ static const char good[] =
     "[listener b]\nlisten = :0\nunix_user = 0\nmode = pipe\n"
     "pipe = exec:sh -c 'a b'\ndeny = all\nallow = all\n";
 
+static const char front[] =
+    "[weir]\ndns = 1.2.3.4\n[defaults]\naccept_proxy = ::1\n"
+    "[listener a]\nlisten = :0\nmode = forward\nupstream = u\n"
+    "sni = A.b u\nsni = c.d e:1\nalpn = h2 e:1\nupstream_tls = on\n"
+    "upstream_tls_certificate = /c\nupstream_tls_name = x\nsend_proxy = v2\n"
+    "[listener b]\nlisten = :0\nmode = echo\ntls = on\n"
+    "tls_certificate = /c\ntls_key = /k\ntls_alpn = a\ntls_ciphers = b\n"
+    "[upstream u]\nserver = a:1 name=x weight=2\nserver = a:1\n"
+    "server = a:1 backup\nhealth_check = send \"a\" expect \"b\"\n"
+    "dns = ::1\n[upstream unused]\nserver = b:1\nqueue = 1\n";
+
+static const char front_bad[] =
+    "[listener a]\nlisten = :0\nmode = forward\nupstream = w\n"
+    "sni = x\nalpn = h2 zz\nupstream_tls_name = :\n"
+    "upstream_tls_certificate = /c\nupstream_tls = on\n"
+    "upstream_tls_key = /k\naccept_proxy = no\naccept_proxy = 1\n"
+    "[upstream u]\nserver = a:1 name=x wieght=1\nserver = a:1 name=y\n"
+    "server = b:1 name=y\nhealth_check = x\ndns = x\nx = 1\n"
+    "[upstream v]\n";
+
 static const char bad[] =
-    "x = 1\n[weir]\nlogg = 1\nlog = x\nworkers = 2\ninclude = /none\n[wier]\n"
+    "x = 1\n[weir]\nlogg = 1\nlog = x\nworkers = 0\ninclude = /none\n[wier]\n"
     "[listener a]\nlisten = :80\nlisten = :80\nmode = x\nbroken\n"
     "[listener a]\n[listener b]\nmode = pipe\npipe = peer:c\n"
     "greeting = ${\n";
@@ -125,6 +145,9 @@ START_TEST(a_good_configuration_is_made_whole_or_not_at_all)
 	while (!attempt(good, i))
 		i++;
 	ck_assert_int_gt(i, 100);
+	for (i = 1; !attempt(front, i);)
+		i++;
+	ck_assert_int_gt(i, 100);
 }
 END_TEST
 
@@ -133,6 +156,9 @@ START_TEST(mistakes_are_told_or_that_memory_was_short)
 	long i = 1;
 
 	while (!attempt(bad, i))
+		i++;
+	ck_assert_int_gt(i, 50);
+	for (i = 1; !attempt(front_bad, i);)
 		i++;
 	ck_assert_int_gt(i, 50);
 }

@@ -178,15 +178,17 @@ START_TEST(words_are_chosen_from_a_list)
 }
 END_TEST
 
-START_TEST(only_one_worker_is_built)
+START_TEST(workers_are_a_number_or_auto)
 {
 	accepts(" workers = 1", "workers = 1");
-	refuses(" workers = 2",
-	    "workers: \"2\" cannot be had: this build serves with one worker");
-	refuses(" workers = auto",
-	    "workers: \"auto\" cannot be had: this build serves with one "
-	    "worker");
-	refuses(" workers = two", "workers: \"two\" is not a number (try 1)");
+	accepts(" workers = 64", "workers = 64");
+	accepts(" workers = auto", "workers = auto");
+	refuses(" workers = 0", "workers: \"0\" is too small (at least 1)");
+	refuses(" workers = 65", "workers: \"65\" is too large (at most 64)");
+	refuses(" workers = 99999999999999999999",
+	    "workers: \"99999999999999999999\" is too large (at most 64)");
+	refuses(" workers = two",
+	    "workers: \"two\" is neither auto nor a number (try 1)");
 }
 END_TEST
 
@@ -353,8 +355,8 @@ END_TEST
 START_TEST(addresses_say_what_is_wrong)
 {
 	refuses("listen = srv:_a._tcp.b",
-	    "listen: \"srv:_a._tcp.b\" asks for a DNS SRV record, which this "
-	    "build cannot look up");
+	    "listen: \"srv:_a._tcp.b\" is a name to connect to, not one to "
+	    "listen on");
 	accepts("local_address = 127.0.0.1", "local_address = 127.0.0.1");
 	accepts("local_address = ::1", "local_address = ::1");
 	accepts("local_address = any", "local_address = any");
@@ -392,8 +394,9 @@ START_TEST(upstreams_are_addresses_to_connect_to)
 	    "fd:3", "is a socket to listen on, not one to connect to");
 	refuses_upstream(
 	    "systemd:x", "is a socket to listen on, not one to connect to");
-	refuses_upstream("srv:_a._tcp.b",
-	    "asks for a DNS SRV record, which this build cannot look up");
+	refuses_upstream("srv:_a._tcp.b:80",
+	    "is not an address: a srv: name has no port; its records tell the "
+	    "ports");
 }
 END_TEST
 
@@ -452,7 +455,7 @@ option_suite(void)
 	tcase_add_test(tcase, numbers_have_a_range);
 	tcase_add_test(tcase, durations_sizes_and_rates_have_a_range);
 	tcase_add_test(tcase, words_are_chosen_from_a_list);
-	tcase_add_test(tcase, only_one_worker_is_built);
+	tcase_add_test(tcase, workers_are_a_number_or_auto);
 	tcase_add_test(tcase, logs_go_to_known_places);
 	tcase_add_test(tcase, the_control_socket_is_a_path_or_off);
 	tcase_add_test(tcase, a_control_path_must_fit_a_socket);

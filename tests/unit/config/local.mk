@@ -8,6 +8,11 @@ check_PROGRAMS += %D%/check_builder
 %C%_check_builder_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
 %C%_check_builder_LDADD = $(CONFIG_CHECK_LDADD)
 
+check_PROGRAMS += %D%/check_compare
+%C%_check_compare_SOURCES = %D%/check_compare.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_compare_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_compare_LDADD = $(CONFIG_CHECK_LDADD)
+
 check_PROGRAMS += %D%/check_conflict
 %C%_check_conflict_SOURCES = %D%/check_conflict.c $(CONFIG_CHECK_SUPPORT)
 %C%_check_conflict_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
@@ -37,6 +42,36 @@ check_PROGRAMS += %D%/check_option
 %C%_check_option_SOURCES = %D%/check_option.c $(CONFIG_CHECK_SUPPORT)
 %C%_check_option_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
 %C%_check_option_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_option_server
+%C%_check_option_server_SOURCES = %D%/check_option_server.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_option_server_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_option_server_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_option_route
+%C%_check_option_route_SOURCES = %D%/check_option_route.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_option_route_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_option_route_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_source
+%C%_check_source_SOURCES = %D%/check_source.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_source_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_source_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_validate_tls
+%C%_check_validate_tls_SOURCES = %D%/check_validate_tls.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_validate_tls_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_validate_tls_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_pool
+%C%_check_pool_SOURCES = %D%/check_pool.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_pool_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_pool_LDADD = $(CONFIG_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_tls_files
+%C%_check_tls_files_SOURCES = %D%/check_tls_files.c $(CONFIG_CHECK_SUPPORT)
+%C%_check_tls_files_CPPFLAGS = $(CONFIG_CHECK_CPPFLAGS)
+%C%_check_tls_files_LDADD = $(CONFIG_CHECK_LDADD)
 
 check_PROGRAMS += %D%/check_validate
 %C%_check_validate_SOURCES = %D%/check_validate.c $(CONFIG_CHECK_SUPPORT)

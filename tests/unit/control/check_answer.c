@@ -91,6 +91,51 @@ START_TEST(an_answer_may_be_used_again)
 }
 END_TEST
 
+START_TEST(a_warning_stands_behind_the_data)
+{
+	answer_warn(&answer, "%u \"did\" not", 2);
+	answer_ok(&answer, json_true());
+	check_line("{\"ok\":true,\"data\":true,"
+		   "\"warning\":\"2 \\\"did\\\" not\"}\n");
+	answer_free(&answer);
+	answer_list_begin(&answer);
+	answer_warn(&answer, "late");
+	answer_list_end(&answer);
+	check_line("{\"ok\":true,\"data\":[],\"warning\":\"late\"}\n");
+	answer_free(&answer);
+	answer_ok(&answer, json_true());
+	check_line("{\"ok\":true,\"data\":true}\n");
+}
+END_TEST
+
+START_TEST(a_list_may_be_sent_in_parts)
+{
+	answer_list_begin(&answer);
+	answer_list_row(&answer, json_integer(1));
+	check_line("{\"ok\":true,\"data\":[1");
+	answer_sent(&answer);
+	ck_assert(!answer_given(&answer));
+	answer_list_row(&answer, json_integer(2));
+	check_line(",2");
+	answer_sent(&answer);
+	answer_list_end(&answer);
+	check_line("]}\n");
+}
+END_TEST
+
+START_TEST(it_is_too_late_for_an_error_once_a_part_was_sent)
+{
+	size_t length;
+
+	answer_list_begin(&answer);
+	ck_assert(!answer_failed(&answer));
+	answer_sent(&answer);
+	answer_list_row(&answer, NULL);
+	ck_assert(answer_failed(&answer));
+	ck_assert_ptr_null(answer_line(&answer, &length));
+}
+END_TEST
+
 static Suite *
 answer_suite(void)
 {
@@ -105,6 +150,9 @@ answer_suite(void)
 	tcase_add_test(tc, an_empty_list_is_a_list);
 	tcase_add_test(tc, memory_refused_is_an_answer_too);
 	tcase_add_test(tc, an_answer_may_be_used_again);
+	tcase_add_test(tc, a_warning_stands_behind_the_data);
+	tcase_add_test(tc, a_list_may_be_sent_in_parts);
+	tcase_add_test(tc, it_is_too_late_for_an_error_once_a_part_was_sent);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

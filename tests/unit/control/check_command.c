@@ -16,9 +16,11 @@
 #include "control/answer.h"
 #include "control/requests.h"
 #include "log/log.h"
-#include "tests/unit/control/fake_proxy.h"
+#include "tests/unit/control/fake_fleet.h"
 
 static struct proxy proxy;
+static struct fleet fleet;
+static unsigned told;		   /* calls of on_told */
 static enum command_effect effect; /* of the last request */
 static bool whole;
 
@@ -26,8 +28,47 @@ static void
 setup(void)
 {
 	fake_proxy_init(&proxy, 3);
+	fake_fleet_init(&fleet, &proxy);
+	told = 0;
 	whole = true;
 	log_set_level(LOG_LEVEL_ERROR);
+}
+
+static void
+on_told(struct command *command, void *user)
+{
+	ck_assert_ptr_eq(user, &fleet);
+	ck_assert_int_ne(command_state(command), COMMAND_WORKING);
+	told++;
+}
+
+/* All of its answer, part by part. */
+static json_t *
+take_answer(struct command *command)
+{
+	struct strbuf all = STRBUF_NULL;
+	json_error_t problem;
+	const char *text;
+	json_t *json;
+	size_t size;
+
+	for (;;) {
+		while (command_state(command) == COMMAND_WORKING)
+			ck_assert(fake_fleet_answer(&fleet));
+		text = answer_line(command_answer(command), &size);
+		ck_assert_uint_gt(size, 1);
+		strbuf_add(&all, text, size);
+		if (command_state(command) == COMMAND_FINISHED)
+			break;
+		answer_sent(command_answer(command));
+		command_go_on(command);
+	}
+	ck_assert_int_eq(all.data[all.length - 1], '\n');
+	ck_assert_ptr_null(memchr(all.data, '\n', all.length - 1));
+	json = json_loadb(all.data, all.length, 0, &problem);
+	ck_assert_msg(json != NULL, "no JSON: %s", problem.text);
+	strbuf_free(&all);
+	return json;
 }
 
 /* The whole answer to a request of any bytes; NULL where it got none. */
@@ -35,22 +76,18 @@ static json_t *
 ask_bytes(const char *line, size_t length)
 {
 	static const struct command_caller caller = {true, 1, 0};
-	struct answer answer = ANSWER_NULL;
-	json_error_t problem;
-	json_t *json = NULL;
-	const char *text;
-	size_t size;
+	struct control_subject subject = fake_subject(&fleet);
+	struct command *command;
+	json_t *json;
 
-	effect = command_run(&proxy, &caller, line, length, whole, &answer);
-	if (answer_given(&answer)) {
-		text = answer_line(&answer, &size);
-		ck_assert_uint_gt(size, 1);
-		ck_assert_int_eq(text[size - 1], '\n');
-		ck_assert_ptr_null(memchr(text, '\n', size - 1));
-		json = json_loadb(text, size, 0, &problem);
-		ck_assert_msg(json != NULL, "no JSON: %s", problem.text);
-	}
-	answer_free(&answer);
+	ck_assert_int_eq(command_start(&command, &subject, &caller, line,
+			     length, whole, on_told, &fleet),
+	    0);
+	if (command == NULL)
+		return NULL;
+	json = take_answer(command);
+	effect = command_effect(command);
+	command_free(command);
 	return json;
 }
 
@@ -130,24 +167,6 @@ START_TEST(unknown_requests_name_the_nearest)
 	    "unknown request \"PING\"; \"help\" lists those that there are");
 	check_refused("set",
 	    "unknown request \"set\"; \"help\" lists those that there are");
-}
-END_TEST
-
-START_TEST(requests_that_are_not_built_are_unknown)
-{
-	static const char *const lines[] = {
-	    "reload", "config", "server a b up", "drain", "undrain"};
-	size_t i;
-
-	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		json_t *json = ask_bytes(lines[i], strlen(lines[i]));
-		const char *error =
-		    json_string_value(json_object_get(json, "error"));
-
-		ck_assert_msg(strncmp(error, "unknown request", 15) == 0,
-		    "%s: %s", lines[i], error);
-		json_decref(json);
-	}
 }
 END_TEST
 
@@ -245,6 +264,468 @@ START_TEST(connections_are_of_all_or_of_one_listener)
 }
 END_TEST
 
+START_TEST(many_connections_come_in_parts)
+{
+	json_t *json;
+
+	fake_proxy_init(&proxy, 2000);
+	json = ask("connections");
+	ck_assert_uint_eq(json_array_size(json), 2000);
+	ck_assert_int_eq(json_integer_value(
+			     json_object_get(json_array_get(json, 1999), "id")),
+	    2000);
+	json_decref(json);
+	ck_assert_uint_eq(told, 0);
+	fleet.later = true;
+	json = ask("connections");
+	ck_assert_uint_eq(json_array_size(json), 2000);
+	json_decref(json);
+	ck_assert_uint_eq(told, 2000 / FLEET_ROWS + 1);
+	ck_assert_uint_eq(fleet.cancelled, 0);
+}
+END_TEST
+
+/* The requests that ask the workers. */
+static const char *const asking[] = {"stats", "listeners", "workers",
+    "connections", "connections db", "kill 2", "close web", "open web"};
+
+START_TEST(what_is_answered_later_is_told_once)
+{
+	json_t *at_once = ask(asking[_i]), *later;
+
+	setup();
+	fleet.later = true;
+	later = ask(asking[_i]);
+	ck_assert(json_equal(at_once, later));
+	ck_assert_uint_eq(told, 1);
+	ck_assert(!fake_fleet_answer(&fleet));
+	json_decref(at_once);
+	json_decref(later);
+}
+END_TEST
+
+static struct command *
+start(const char *line)
+{
+	static const struct command_caller caller = {true, 1, 0};
+	static struct control_subject subject;
+	struct command *command;
+
+	subject = fake_subject(&fleet);
+	ck_assert_int_eq(command_start(&command, &subject, &caller, line,
+			     strlen(line), true, on_told, &fleet),
+	    0);
+	return command;
+}
+
+START_TEST(what_is_forgotten_is_not_told)
+{
+	struct command *command;
+
+	fleet.later = true;
+	command = start(asking[_i]);
+	ck_assert_int_eq(command_state(command), COMMAND_WORKING);
+	command_free(command);
+	ck_assert(!fake_fleet_answer(&fleet));
+	ck_assert_uint_eq(fleet.cancelled, 1);
+	ck_assert_uint_eq(told, 0);
+	command_free(NULL);
+}
+END_TEST
+
+START_TEST(a_list_is_forgotten_between_its_parts)
+{
+	struct command *command;
+
+	fake_proxy_init(&proxy, 1000);
+	command = start("connections");
+	ck_assert_int_eq(command_state(command), COMMAND_RESTING);
+	command_free(command);
+	ck_assert_uint_eq(fleet.cancelled, 1);
+}
+END_TEST
+
+START_TEST(memory_refused_for_a_call_is_an_error)
+{
+	json_t *json;
+
+	fleet.refuse = true;
+	json = ask_bytes(asking[_i], strlen(asking[_i]));
+	ck_assert_str_eq(json_string_value(json_object_get(json, "error")),
+	    "weir is out of memory");
+	json_decref(json);
+}
+END_TEST
+
+/* The request is answered, with that warning. */
+static void
+check_warned(const char *line, const char *warning)
+{
+	json_t *json = ask_bytes(line, strlen(line));
+
+	ck_assert(json_is_true(json_object_get(json, "ok")));
+	ck_assert_ptr_nonnull(json_object_get(json, "data"));
+	ck_assert_str_eq(
+	    json_string_value(json_object_get(json, "warning")), warning);
+	json_decref(json);
+}
+
+START_TEST(what_silent_workers_leave_out_is_said)
+{
+	fleet.workers = 3;
+	fleet.silent = 1;
+	check_warned("connections",
+	    "1 worker did not answer within 1 s: the rest of theirs is "
+	    "missing");
+	check_warned("stats",
+	    "1 worker did not answer within 1 s: \"buffered\" of theirs is "
+	    "what it was before");
+	check_warned("close web",
+	    "1 worker did not answer within 1 s: done there as soon as it "
+	    "goes on");
+	check_refused("kill 9",
+	    "no worker that answers has a connection with the ID 9; 1 did not "
+	    "answer");
+	fleet.silent = 2;
+	check_warned("listeners",
+	    "2 workers did not answer within 1 s: \"buffered\" of theirs is "
+	    "what it was before");
+	/* Rows of workers tell it themselves. */
+	json_decref(ask("workers"));
+}
+END_TEST
+
+static struct config *
+config_of(const char *text)
+{
+	struct config_builder *builder = config_builder_new();
+	struct config *config = NULL;
+
+	config_builder_read_text(builder, "t.conf", text, strlen(text));
+	ck_assert_int_eq(config_builder_finish(builder, &config), 0);
+	config_builder_free(builder);
+	return config;
+}
+
+/* The row of that section and key: "VALUE from FROM"; "" where there is none.
+ */
+static const char *
+value_of(json_t *rows, const char *section, const char *name, const char *key)
+{
+	static char text[256];
+	const char *s, *n, *k, *value, *from;
+	json_t *row;
+	size_t i;
+
+	text[0] = '\0';
+	json_array_foreach(rows, i, row)
+	{
+		ck_assert_int_eq(
+		    json_unpack(row, "{s:s, s:s, s:s, s:s, s:s}", "section", &s,
+			"name", &n, "key", &k, "value", &value, "from", &from),
+		    0);
+		if (strcmp(s, section) != 0 || strcmp(n, name) != 0 ||
+		    strcmp(k, key) != 0)
+			continue;
+		ck_assert_msg(text[0] == '\0', "%s: twice", key);
+		(void)snprintf(text, sizeof(text), "%s from %s", value, from);
+	}
+	return text;
+}
+
+#define SIX                                                                    \
+	"[weir]\nlog_level = error\n[defaults]\nmode = echo\n"                 \
+	"[listener web]\nlisten = 127.0.0.1:0\n[listener b]\n"                 \
+	"listen = 127.0.0.1:0\n[listener c]\nlisten = 127.0.0.1:0\n"           \
+	"[listener d]\nlisten = 127.0.0.1:0\n[listener e]\n"                   \
+	"listen = 127.0.0.1:0\nbacklog = 77\n[listener f]\n"                   \
+	"listen = 127.0.0.1:0\n[upstream pool]\nserver = 127.0.0.1:9\n"
+
+START_TEST(the_configuration_tells_where_values_come_from)
+{
+	json_t *json;
+
+	proxy.config = config_of(SIX);
+	json = ask("config");
+	ck_assert_str_eq(
+	    value_of(json, "weir", "", "log_level"), "error from t.conf:2");
+	ck_assert_str_eq(
+	    value_of(json, "weir", "", "workers"), "1 from default");
+	ck_assert_str_eq(
+	    value_of(json, "listener", "web", "mode"), "echo from t.conf:4");
+	ck_assert_str_eq(
+	    value_of(json, "listener", "e", "backlog"), "77 from t.conf:15");
+	ck_assert_str_eq(
+	    value_of(json, "listener", "f", "backlog"), "511 from default");
+	ck_assert_str_eq(value_of(json, "upstream", "pool", "server"),
+	    "127.0.0.1:9 from t.conf:19");
+	ck_assert_str_eq(value_of(json, "weir", "", "health"), "");
+	ck_assert_str_eq(value_of(json, "listener", "web", "state"), "");
+	json_decref(json);
+	config_unref(proxy.config);
+}
+END_TEST
+
+START_TEST(the_configuration_tells_what_requests_have_changed)
+{
+	json_t *json, *row;
+
+	proxy.config = config_of(SIX);
+	json_decref(ask("set log_level debug"));
+	json_decref(ask("close web"));
+	json_decref(ask("drain"));
+	proxy.servers[0].admin_said = proxy.servers[1].weight_said = true;
+	proxy.servers[0].admin = "down";
+	json = ask("config");
+	ck_assert_str_eq(
+	    value_of(json, "weir", "", "log_level"), "debug from runtime");
+	ck_assert_str_eq(
+	    value_of(json, "weir", "", "health"), "drain from runtime");
+	ck_assert_str_eq(
+	    value_of(json, "listener", "web", "state"), "closed from runtime");
+	row = json_array_get(json, json_array_size(json) - 2);
+	ck_assert_str_eq(json_string_value(json_object_get(row, "value")),
+	    "10.0.0.1:80 down");
+	ck_assert_str_eq(
+	    json_string_value(json_object_get(row, "from")), "runtime");
+	row = json_array_get(json, json_array_size(json) - 1);
+	ck_assert_str_eq(json_string_value(json_object_get(row, "value")),
+	    "10.0.0.2:80 weight 0");
+	json_decref(json);
+	config_unref(proxy.config);
+}
+END_TEST
+
+START_TEST(a_configuration_is_told_to_its_end_although_it_changes)
+{
+	struct config *other = config_of(SIX);
+	struct command *command;
+
+	proxy.config = config_of(SIX);
+	command = start("config");
+	ck_assert_int_eq(command_state(command), COMMAND_RESTING);
+	config_unref(proxy.config);
+	proxy.config = other;
+	json_decref(take_answer(command));
+	command_free(command);
+	command = start("config");
+	command_free(command);
+	config_unref(other);
+}
+END_TEST
+
+START_TEST(a_server_is_set)
+{
+	check_says("server pool one down", "down");
+	ck_assert_str_eq(proxy.server_set, "pool one down 0");
+	check_says("server pool second up", "up");
+	ck_assert_str_eq(proxy.server_set, "pool second up 0");
+	check_says("server pool one drain", "drain");
+	ck_assert_str_eq(proxy.server_set, "pool one drain 0");
+	check_says("server pool one weight 256", "256");
+	ck_assert_str_eq(proxy.server_set, "pool one weight 256");
+}
+END_TEST
+
+START_TEST(a_server_that_is_not_there_names_the_nearest)
+{
+	check_refused("server poool one up",
+	    "no upstream is named \"poool\"; did you mean \"pool\"?");
+	check_refused("server elsewhere one up",
+	    "no upstream is named \"elsewhere\"; \"upstreams\" shows those "
+	    "that there are");
+	check_refused("server pool secnod up",
+	    "upstream \"pool\" has no server \"secnod\"; did you mean "
+	    "\"second\"?");
+	check_refused("server pool 10.0.0.1:81 up",
+	    "upstream \"pool\" has no server \"10.0.0.1:81\"; did you mean "
+	    "\"10.0.0.1:80\"?");
+	check_refused("server none one up",
+	    "upstream \"none\" has no server \"one\"; \"upstreams\" shows "
+	    "those that it has, by their names and addresses");
+	proxy.server_result = -ENOMEM;
+	check_refused("server pool one up",
+	    "server \"one\" of upstream \"pool\" cannot be set: Cannot "
+	    "allocate memory");
+	ck_assert_str_eq(proxy.server_set, "");
+}
+END_TEST
+
+START_TEST(what_cannot_be_said_of_a_server_is_refused)
+{
+	check_refused("server pool one",
+	    "\"server\" takes UPSTREAM SERVER up|down|drain|weight N, and 2 "
+	    "were given");
+	check_refused("server pool one away",
+	    "server: \"away\" is not up, down, drain or weight N");
+	check_refused(
+	    "server pool one up 5", "server: \"5\" is one word too many");
+	check_refused("server pool one weight",
+	    "server: weight takes a whole number from 0 to 256");
+	check_refused("server pool one weight 257",
+	    "server: weight: \"257\" is not a whole number from 0 to 256");
+	check_refused("server pool one weight -1",
+	    "server: weight: \"-1\" is not a whole number from 0 to 256");
+	ck_assert_str_eq(proxy.server_set, "");
+}
+END_TEST
+
+/* ---- reload ---- */
+
+static const struct reload_key keys[] = {
+    {"backlog", "511", "77", "t.conf:3", false, NULL},
+    {"user", NULL, "nobody", "t.conf:1", true, "it is who weir is"},
+};
+
+static const struct reload_row rows[] = {
+    {CONFIG_SECTION_WEIR, NULL, CONFIG_CHANGED, keys + 1, 1, 0},
+    {CONFIG_SECTION_LISTENER, "web", CONFIG_CHANGED, keys, 1, 12},
+    {CONFIG_SECTION_LISTENER, "db", CONFIG_REMOVED, NULL, 0, 3},
+    {CONFIG_SECTION_UPSTREAM, "pool", CONFIG_ADDED, NULL, 0, 0},
+};
+
+static const struct reload_result good = {
+    .ok = true,
+    .rows = rows,
+    .row_count = 4,
+    .kept = 5,
+    .added = 1,
+    .removed = 1,
+    .changed = 1,
+    .restart = true,
+    .duration_ms = 7,
+};
+
+static json_t *
+reloaded(struct command *command, const struct reload_result *result)
+{
+	json_t *json;
+
+	ck_assert_int_eq(command_state(command), COMMAND_WORKING);
+	fake_reload_finish(fleet.reload, result);
+	ck_assert_uint_eq(told, 1);
+	told = 0;
+	json = take_answer(command);
+	command_free(command);
+	return json;
+}
+
+START_TEST(a_reload_tells_what_it_has_done)
+{
+	static const char expected[] =
+	    "{\"ok\":true,\"data\":{\"done\":true,\"kept\":5,\"added\":1,"
+	    "\"removed\":1,\"changed\":1,\"restart\":true,\"duration_ms\":7,"
+	    "\"sections\":["
+	    "{\"section\":\"weir\",\"name\":\"\",\"change\":\"changed\","
+	    "\"connections\":0},"
+	    "{\"section\":\"listener\",\"name\":\"web\","
+	    "\"change\":\"changed\",\"connections\":12},"
+	    "{\"section\":\"listener\",\"name\":\"db\","
+	    "\"change\":\"removed\",\"connections\":3},"
+	    "{\"section\":\"upstream\",\"name\":\"pool\","
+	    "\"change\":\"added\",\"connections\":0}],"
+	    "\"keys\":["
+	    "{\"section\":\"weir\",\"name\":\"\",\"key\":\"user\","
+	    "\"before\":null,\"after\":\"nobody\",\"from\":\"t.conf:1\","
+	    "\"effect\":\"restart\",\"why\":\"it is who weir is\"},"
+	    "{\"section\":\"listener\",\"name\":\"web\",\"key\":\"backlog\","
+	    "\"before\":\"511\",\"after\":\"77\",\"from\":\"t.conf:3\","
+	    "\"effect\":\"live\",\"why\":null}]}}";
+	struct reload reload = {.check = true};
+	json_t *json;
+	char *text;
+
+	fleet.reload = &reload;
+	json = reloaded(start("reload"), &good);
+	text = json_dumps(json, JSON_COMPACT);
+	ck_assert_str_eq(text, expected);
+	ck_assert(!reload.check);
+	free(text);
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(a_reload_check_tells_what_it_would_do)
+{
+	struct reload_result checked = good;
+	struct reload reload = {.check = false};
+	json_t *json;
+
+	fleet.reload = &reload;
+	checked.check = true;
+	json = reloaded(start("reload check"), &checked);
+	ck_assert(reload.check);
+	ck_assert(json_is_false(
+	    json_object_get(json_object_get(json, "data"), "done")));
+	json_decref(json);
+	check_refused(
+	    "reload chekc", "\"reload\" takes no argument, and 1 was given");
+	whole = false;
+	check_refused("reload",
+	    "the line of \"reload\" has no end, so it may be half a request; "
+	    "nothing was done");
+}
+END_TEST
+
+START_TEST(a_reload_with_mistakes_tells_them_all)
+{
+	static const char *const mistakes[] = {
+	    "t.conf:3: listen: one", "t.conf:9: two"};
+	struct reload_result bad = {.mistakes = mistakes, .mistake_count = 2};
+	struct reload reload = {.check = false};
+	json_t *json;
+
+	fleet.reload = &reload;
+	json = reloaded(start("reload"), &bad);
+	ck_assert(json_is_false(json_object_get(json, "ok")));
+	ck_assert_str_eq(json_string_value(json_object_get(json, "error")),
+	    "nothing was changed:\nt.conf:3: listen: one\nt.conf:9: two");
+	json_decref(json);
+	bad.check = true;
+	json = reloaded(start("reload check"), &bad);
+	ck_assert_str_eq(json_string_value(json_object_get(json, "error")),
+	    "a reload would change nothing:\nt.conf:3: listen: one\n"
+	    "t.conf:9: two");
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(who_asked_for_a_reload_may_leave)
+{
+	struct reload reload = {.check = false};
+	json_t *json;
+
+	fleet.reload = &reload;
+	command_free(start("reload"));
+	ck_assert_uint_eq(reload.cancelled, 1);
+	reload.refuse = true;
+	json = ask_bytes("reload", 6);
+	ck_assert_str_eq(json_string_value(json_object_get(json, "error")),
+	    "weir is out of memory");
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(drain_changes_the_health_alone)
+{
+	check_says("health", "up");
+	check_says("drain", "drain");
+	check_says("drain", "drain");
+	check_says("health", "drain");
+	ck_assert_int_eq(proxy.listeners[0].state, LISTENER_OPEN);
+	check_says("undrain", "up");
+	check_says("health", "up");
+	proxy.listeners[0].state = LISTENER_CLOSED;
+	check_says("drain", "drain");
+	check_says("undrain", "down");
+	proxy.draining = true;
+	check_refused("undrain",
+	    "weir is stopping, and its health is \"drain\" until it has");
+	check_refused("drain",
+	    "weir is stopping, and its health is \"drain\" until it has");
+}
+END_TEST
+
 START_TEST(kill_takes_an_id)
 {
 	check_says("kill 2", "killed");
@@ -286,6 +767,7 @@ START_TEST(the_log_level_is_set)
 {
 	check_says("set log_level debug", "debug");
 	ck_assert_int_eq(log_get_level(), LOG_LEVEL_DEBUG);
+	ck_assert_int_eq(fleet.level, LOG_LEVEL_DEBUG);
 	check_says("set log_level error", "error");
 	ck_assert_int_eq(log_get_level(), LOG_LEVEL_ERROR);
 	check_refused("set log_level loud",
@@ -351,7 +833,6 @@ command_suite(void)
 	tcase_add_test(tc, version_is_that_of_the_library);
 	tcase_add_test(tc, blank_lines_get_no_answer);
 	tcase_add_test(tc, unknown_requests_name_the_nearest);
-	tcase_add_test(tc, requests_that_are_not_built_are_unknown);
 	tcase_add_test(tc, arguments_are_counted);
 	tcase_add_test(tc, a_control_character_is_refused_by_its_place);
 	tcase_add_test(tc, bytes_that_are_no_text_are_refused);
@@ -359,6 +840,27 @@ command_suite(void)
 	tcase_add_test(tc, the_longest_line_is_read_whole);
 	tcase_add_test(tc, count_is_of_all_or_of_one_listener);
 	tcase_add_test(tc, connections_are_of_all_or_of_one_listener);
+	tcase_add_test(tc, many_connections_come_in_parts);
+	tcase_add_loop_test(tc, what_is_answered_later_is_told_once, 0,
+	    (int)(sizeof(asking) / sizeof(*asking)) - 1);
+	tcase_add_loop_test(tc, what_is_forgotten_is_not_told, 0,
+	    (int)(sizeof(asking) / sizeof(*asking)));
+	tcase_add_test(tc, a_list_is_forgotten_between_its_parts);
+	tcase_add_loop_test(tc, memory_refused_for_a_call_is_an_error, 0,
+	    (int)(sizeof(asking) / sizeof(*asking)));
+	tcase_add_test(tc, what_silent_workers_leave_out_is_said);
+	tcase_add_test(tc, the_configuration_tells_where_values_come_from);
+	tcase_add_test(tc, the_configuration_tells_what_requests_have_changed);
+	tcase_add_test(
+	    tc, a_configuration_is_told_to_its_end_although_it_changes);
+	tcase_add_test(tc, a_server_is_set);
+	tcase_add_test(tc, a_server_that_is_not_there_names_the_nearest);
+	tcase_add_test(tc, what_cannot_be_said_of_a_server_is_refused);
+	tcase_add_test(tc, a_reload_tells_what_it_has_done);
+	tcase_add_test(tc, a_reload_check_tells_what_it_would_do);
+	tcase_add_test(tc, a_reload_with_mistakes_tells_them_all);
+	tcase_add_test(tc, who_asked_for_a_reload_may_leave);
+	tcase_add_test(tc, drain_changes_the_health_alone);
 	tcase_add_test(tc, kill_takes_an_id);
 	tcase_add_test(tc, a_listener_is_closed_and_opened);
 	tcase_add_test(tc, the_log_level_is_set);

@@ -12,14 +12,18 @@
 #include <weir/version.h>
 
 #include "control/answer.h"
-#include "tests/unit/control/fake_proxy.h"
+#include "tests/unit/control/fake_fleet.h"
 
 static struct proxy proxy;
+static struct fleet fleet;
+static struct control_subject subject;
 
 static void
 setup(void)
 {
 	fake_proxy_init(&proxy, 3);
+	fake_fleet_init(&fleet, &proxy);
+	subject = fake_subject(&fleet);
 }
 
 /* The names of the members, in their order, with a blank after each. */
@@ -59,7 +63,7 @@ text(json_t *object, const char *key)
 
 START_TEST(stats_have_everything_in_order)
 {
-	json_t *stats = stats_json(&proxy);
+	json_t *stats = stats_json(&subject);
 
 	check_names(stats,
 	    "version pid uptime_s state connections workers listeners "
@@ -83,29 +87,37 @@ START_TEST(state_is_draining_while_it_drains)
 	json_t *stats;
 
 	proxy.draining = true;
-	stats = stats_json(&proxy);
+	stats = stats_json(&subject);
 	ck_assert_str_eq(text(stats, "state"), "draining");
 	json_decref(stats);
 }
 END_TEST
 
-START_TEST(this_process_is_the_one_worker)
+START_TEST(each_worker_has_its_row)
 {
-	json_t *workers = stats_json_workers(&proxy);
-	json_t *worker = json_array_get(workers, 0);
+	json_t *workers, *worker;
 
-	ck_assert_uint_eq(json_array_size(workers), 1);
-	check_names(worker, "pid connections restarts ");
-	ck_assert_int_eq(integer(worker, "pid"), getpid());
-	ck_assert_int_eq(integer(worker, "connections"), 3);
-	ck_assert_int_eq(integer(worker, "restarts"), 0);
+	fleet.workers = 4;
+	fleet.silent = 1;
+	workers = stats_json_workers(&subject);
+	ck_assert_uint_eq(json_array_size(workers), 4);
+	worker = json_array_get(workers, 1);
+	check_names(worker, "pid connections restarts state ");
+	ck_assert_int_eq(integer(worker, "pid"), 1001);
+	ck_assert_int_eq(integer(worker, "connections"), 0);
+	ck_assert_int_eq(integer(worker, "restarts"), 1);
+	ck_assert_str_eq(text(worker, "state"), "serving");
+	worker = json_array_get(workers, 2);
+	ck_assert_str_eq(text(worker, "state"), "draining");
+	worker = json_array_get(workers, 3);
+	ck_assert_str_eq(text(worker, "state"), "silent");
 	json_decref(workers);
 }
 END_TEST
 
 START_TEST(a_listener_has_its_figures_in_order)
 {
-	json_t *listeners = stats_json_listeners(&proxy);
+	json_t *listeners = stats_json_listeners(&subject);
 	json_t *web = json_array_get(listeners, 0), *addresses;
 
 	check_names(web,
@@ -135,12 +147,52 @@ START_TEST(a_listener_has_its_figures_in_order)
 }
 END_TEST
 
+START_TEST(an_upstream_has_its_servers)
+{
+	json_t *upstreams = stats_json_upstreams(&subject);
+	json_t *pool = json_array_get(upstreams, 0), *servers, *server;
+
+	ck_assert_uint_eq(json_array_size(upstreams), 2);
+	check_names(pool, "name balance queued servers ");
+	ck_assert_str_eq(text(pool, "name"), "pool");
+	ck_assert_str_eq(text(pool, "balance"), "round_robin");
+	ck_assert_int_eq(integer(pool, "queued"), 2000);
+	servers = json_object_get(pool, "servers");
+	ck_assert_uint_eq(json_array_size(servers), 2);
+	server = json_array_get(servers, 0);
+	check_names(server,
+	    "name address state backup weight connections total failures "
+	    "connect_ms bytes_in bytes_out max_connections check checked_s ");
+	ck_assert_str_eq(text(server, "name"), "one");
+	ck_assert_str_eq(text(server, "address"), "10.0.0.1:80");
+	ck_assert_str_eq(text(server, "state"), "up");
+	ck_assert(json_is_false(json_object_get(server, "backup")));
+	ck_assert_int_eq(integer(server, "weight"), 3);
+	ck_assert_int_eq(integer(server, "connections"), 2001);
+	ck_assert_int_eq(integer(server, "max_connections"), 2002);
+	ck_assert_int_eq(integer(server, "total"), 2003);
+	ck_assert_int_eq(integer(server, "failures"), 2004);
+	ck_assert_int_eq(integer(server, "connect_ms"), 2005);
+	ck_assert_int_eq(integer(server, "bytes_in"), 2006);
+	ck_assert_int_eq(integer(server, "bytes_out"), 2007);
+	ck_assert_str_eq(text(server, "check"), "answered in 1 ms");
+	ck_assert(
+	    json_real_value(json_object_get(server, "checked_s")) == 1.235);
+	server = json_array_get(servers, 1);
+	ck_assert_str_eq(text(server, "state"), "drain");
+	ck_assert(json_is_true(json_object_get(server, "backup")));
+	pool = json_array_get(upstreams, 1);
+	ck_assert_uint_eq(json_array_size(json_object_get(pool, "servers")), 0);
+	json_decref(upstreams);
+}
+END_TEST
+
 START_TEST(a_closed_listener_has_no_addresses)
 {
 	json_t *listeners, *web, *addresses;
 
 	proxy.listeners[0].state = LISTENER_CLOSED;
-	listeners = stats_json_listeners(&proxy);
+	listeners = stats_json_listeners(&subject);
 	web = json_array_get(listeners, 0);
 	ck_assert_str_eq(text(web, "state"), "closed");
 	addresses = json_object_get(web, "addresses");
@@ -150,30 +202,22 @@ START_TEST(a_closed_listener_has_no_addresses)
 }
 END_TEST
 
-/* The data of the answer to "connections". */
-static json_t *
-connections(void)
-{
-	struct answer answer = ANSWER_NULL;
-	json_t *json, *data;
-	const char *line;
-	size_t length;
-
-	stats_json_connections(&proxy, -1, &answer);
-	line = answer_line(&answer, &length);
-	json = json_loadb(line, length, 0, NULL);
-	ck_assert_ptr_nonnull(json);
-	data = json_incref(json_object_get(json, "data"));
-	json_decref(json);
-	answer_free(&answer);
-	return data;
-}
+static const struct session_figures session = {
+    .id = 3,
+    .listener = "web",
+    .client = "127.0.0.1:40000",
+    .server = "-",
+    .age_s = 12.3456,
+    .idle_s = 0.1,
+    .bytes_in = 11,
+    .bytes_out = 22,
+    .state = "open",
+};
 
 START_TEST(a_connection_has_its_figures_in_order)
 {
-	json_t *list = connections(), *row = json_array_get(list, 2);
+	json_t *row = stats_json_session(&session);
 
-	ck_assert_uint_eq(json_array_size(list), 3);
 	check_names(row,
 	    "id listener client server age_s idle_s bytes_in bytes_out "
 	    "state ");
@@ -184,7 +228,7 @@ START_TEST(a_connection_has_its_figures_in_order)
 	ck_assert_int_eq(integer(row, "bytes_in"), 11);
 	ck_assert_int_eq(integer(row, "bytes_out"), 22);
 	ck_assert_str_eq(text(row, "state"), "open");
-	json_decref(list);
+	json_decref(row);
 }
 END_TEST
 
@@ -194,7 +238,7 @@ START_TEST(ages_are_numbers_to_the_millisecond)
 	const char *line;
 	size_t length;
 
-	stats_json_connections(&proxy, 0, &answer);
+	answer_ok(&answer, stats_json_session(&session));
 	line = answer_line(&answer, &length);
 	ck_assert_ptr_nonnull(strstr(line, "\"age_s\":12.346,\"idle_s\":0.1,"));
 	answer_free(&answer);
@@ -203,25 +247,13 @@ END_TEST
 
 START_TEST(an_address_that_is_no_text_is_escaped)
 {
-	json_t *list;
+	struct session_figures other = session;
+	json_t *row;
 
-	proxy.client = "unix:/tmp/\377\"x";
-	list = connections();
-	ck_assert_str_eq(
-	    text(json_array_get(list, 0), "client"), "unix:/tmp/\\xff\"x");
-	json_decref(list);
-}
-END_TEST
-
-START_TEST(ten_thousand_connections_are_all_there)
-{
-	json_t *list;
-
-	fake_proxy_init(&proxy, 10000);
-	list = connections();
-	ck_assert_uint_eq(json_array_size(list), 10000);
-	ck_assert_int_eq(integer(json_array_get(list, 9999), "id"), 10000);
-	json_decref(list);
+	other.client = "unix:/tmp/\377\"x";
+	row = stats_json_session(&other);
+	ck_assert_str_eq(text(row, "client"), "unix:/tmp/\\xff\"x");
+	json_decref(row);
 }
 END_TEST
 
@@ -230,7 +262,7 @@ START_TEST(a_figure_beyond_what_json_holds_is_its_greatest)
 	json_t *listeners;
 
 	proxy.listeners[0].bytes_in = UINT64_MAX;
-	listeners = stats_json_listeners(&proxy);
+	listeners = stats_json_listeners(&subject);
 	ck_assert_int_eq(
 	    integer(json_array_get(listeners, 0), "bytes_in"), INT64_MAX);
 	json_decref(listeners);
@@ -239,19 +271,19 @@ END_TEST
 
 START_TEST(health_is_up_while_clients_are_not_refused)
 {
-	ck_assert_str_eq(stats_health(&proxy), "up");
+	ck_assert_str_eq(stats_health(&subject), "up");
 	proxy.listeners[0].state = LISTENER_WAITING;
 	proxy.listeners[1].state = LISTENER_RESTING;
-	ck_assert_str_eq(stats_health(&proxy), "up");
+	ck_assert_str_eq(stats_health(&subject), "up");
 }
 END_TEST
 
 START_TEST(health_is_down_with_one_listener_closed)
 {
 	proxy.listeners[1].state = LISTENER_CLOSED;
-	ck_assert_str_eq(stats_health(&proxy), "down");
+	ck_assert_str_eq(stats_health(&subject), "down");
 	proxy.listeners[1].state = LISTENER_STARTING;
-	ck_assert_str_eq(stats_health(&proxy), "down");
+	ck_assert_str_eq(stats_health(&subject), "down");
 }
 END_TEST
 
@@ -259,7 +291,11 @@ START_TEST(health_is_drain_while_it_drains)
 {
 	proxy.draining = true;
 	proxy.listeners[0].state = LISTENER_CLOSED;
-	ck_assert_str_eq(stats_health(&proxy), "drain");
+	ck_assert_str_eq(stats_health(&subject), "drain");
+	proxy.draining = false;
+	ck_assert_str_eq(stats_health(&subject), "down");
+	fleet.drain = true;
+	ck_assert_str_eq(stats_health(&subject), "drain");
 }
 END_TEST
 
@@ -272,13 +308,13 @@ stats_suite(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, stats_have_everything_in_order);
 	tcase_add_test(tc, state_is_draining_while_it_drains);
-	tcase_add_test(tc, this_process_is_the_one_worker);
+	tcase_add_test(tc, each_worker_has_its_row);
+	tcase_add_test(tc, an_upstream_has_its_servers);
 	tcase_add_test(tc, a_listener_has_its_figures_in_order);
 	tcase_add_test(tc, a_closed_listener_has_no_addresses);
 	tcase_add_test(tc, a_connection_has_its_figures_in_order);
 	tcase_add_test(tc, ages_are_numbers_to_the_millisecond);
 	tcase_add_test(tc, an_address_that_is_no_text_is_escaped);
-	tcase_add_test(tc, ten_thousand_connections_are_all_there);
 	tcase_add_test(tc, a_figure_beyond_what_json_holds_is_its_greatest);
 	tcase_add_test(tc, health_is_up_while_clients_are_not_refused);
 	tcase_add_test(tc, health_is_down_with_one_listener_closed);

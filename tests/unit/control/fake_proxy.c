@@ -38,9 +38,37 @@ fake_proxy_init(struct proxy *proxy, uint64_t sessions)
 	    .state = LISTENER_OPEN,
 	};
 	proxy->listener_count = 2;
+	proxy->servers[0] = (struct server_figures){
+	    .name = "one",
+	    .address = "10.0.0.1:80",
+	    .state = "up",
+	    .weight = 3,
+	    .connections = 2001,
+	    .max_connections = 2002,
+	    .total = 2003,
+	    .failures = 2004,
+	    .connect_ms = 2005,
+	    .bytes_in = 2006,
+	    .bytes_out = 2007,
+	    .check = "answered in 1 ms",
+	    .checked_s = 1.2345,
+	};
+	proxy->servers[1] = (struct server_figures){
+	    .name = "second",
+	    .address = "10.0.0.2:80",
+	    .state = "drain",
+	    .backup = true,
+	    .check = "",
+	};
 	proxy->session_count = sessions;
 	proxy->client = "127.0.0.1:40000";
 	proxy->uptime_s = 77;
+}
+
+struct config *
+proxy_config(const struct proxy *proxy)
+{
+	return proxy->config;
 }
 
 bool
@@ -161,4 +189,80 @@ int
 proxy_listener_open(struct proxy *proxy, const char *name)
 {
 	return set_state(proxy, name, LISTENER_OPEN);
+}
+
+/* ---- upstreams ---- */
+
+size_t
+proxy_upstream_count(const struct proxy *proxy)
+{
+	(void)proxy;
+	return 2;
+}
+
+void
+proxy_upstream_figures(
+    const struct proxy *proxy, size_t index, struct upstream_figures *ret)
+{
+	(void)proxy;
+	*ret = (struct upstream_figures){
+	    .name = index == 0 ? "pool" : "none",
+	    .balance = index == 0 ? "round_robin" : "ordered",
+	    .queued = index == 0 ? 2000 : 0,
+	};
+}
+
+/* Each is told in the same place, as its texts need not last. */
+void
+proxy_each_server(const struct proxy *proxy, size_t index,
+    void (*fn)(const struct server_figures *figures, void *user), void *user)
+{
+	char name[16], address[16];
+	struct server_figures f;
+	size_t i;
+
+	for (i = 0; i < FAKE_SERVERS && index == 0; i++) {
+		f = proxy->servers[i];
+		(void)snprintf(name, sizeof(name), "%s", f.name);
+		(void)snprintf(address, sizeof(address), "%s", f.address);
+		f.name = name;
+		f.address = address;
+		fn(&f, user);
+	}
+}
+
+static int
+set_server(struct proxy *proxy, const char *upstream, const char *server,
+    const char *what, unsigned number)
+{
+	size_t i;
+
+	if (proxy->server_result != 0)
+		return proxy->server_result;
+	if (strcmp(upstream, "none") == 0)
+		return -ESRCH;
+	if (strcmp(upstream, "pool") != 0)
+		return -ENOENT;
+	for (i = 0; i < FAKE_SERVERS; i++)
+		if (strcmp(proxy->servers[i].name, server) == 0)
+			break;
+	if (i == FAKE_SERVERS)
+		return -ESRCH;
+	(void)snprintf(proxy->server_set, sizeof(proxy->server_set),
+	    "%s %s %s %u", upstream, server, what, number);
+	return 0;
+}
+
+int
+proxy_server_set(struct proxy *proxy, const char *upstream, const char *server,
+    const char *action)
+{
+	return set_server(proxy, upstream, server, action, 0);
+}
+
+int
+proxy_server_weight(struct proxy *proxy, const char *upstream,
+    const char *server, unsigned weight)
+{
+	return set_server(proxy, upstream, server, "weight", weight);
 }

@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include "proxy/proxy.h"
+#include "proxy/upstream.h"
 
 #define FAKE_LISTENERS_MAX 4
+#define FAKE_SERVERS	   2
 
 struct proxy {
 	struct listener_figures listeners[FAKE_LISTENERS_MAX];
@@ -17,11 +19,16 @@ struct proxy {
 	const char *client;	/* of each session */
 	uint64_t uptime_s;
 	bool draining;
-	uint64_t killed;     /* the id that was killed last */
-	int listener_result; /* of open and close, where it is not 0 */
+	struct server_figures servers[FAKE_SERVERS]; /* of "pool" */
+	char server_set[64];   /* what was set last, in words */
+	int server_result;     /* of that, where it is not 0 */
+	struct config *config; /* the test's */
+	uint64_t killed;       /* the id that was killed last */
+	int listener_result;   /* of open and close, where it is not 0 */
 };
 
-/* Two open listeners, "web" with so many sessions and "db" without. */
+/* Two open listeners, "web" with so many sessions and "db" without; and two
+ * upstreams, "pool" with servers and "none" without. */
 void fake_proxy_init(struct proxy *proxy, uint64_t sessions);
 
 #endif

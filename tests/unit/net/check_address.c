@@ -169,6 +169,10 @@ static const struct {
     {"systemd:web-1", NULL, WEIR_ENDPOINT_SYSTEMD, "web-1", 0, 0},
     {"systemd:" FIFTY FIFTY FIFTY FIFTY FIFTY "12345", NULL,
 	WEIR_ENDPOINT_SYSTEMD, FIFTY FIFTY FIFTY FIFTY FIFTY "12345", 0, 0},
+    {"srv:_app._tcp.example.org", NULL, WEIR_ENDPOINT_SRV,
+	"_app._tcp.example.org", 0, 0},
+    {"srv:web.service.consul", NULL, WEIR_ENDPOINT_SRV, "web.service.consul", 0,
+	0},
 };
 
 START_TEST(an_address_is_read_and_written)
@@ -308,7 +312,14 @@ static const struct {
     {"systemd:a:b", "printable ASCII"},
     {"systemd:a\tb", "printable ASCII"},
     {"systemd:" FIFTY FIFTY FIFTY FIFTY FIFTY "123456", "at most 255 bytes"},
-    {"srv:_app._tcp.example.org", "a srv: name stands for"},
+    {"srv:", "the name after srv: is missing"},
+    {"srv:_app._tcp.example.org:80", "a srv: name has no port"},
+    {"srv:[::1]", "a srv: name has no port"},
+    {"srv:_app._tcp..org", "must not have an empty part"},
+    {"srv:_app._tcp.\xc3\xb6.org", "letters, digits"},
+    {"srv:127.0.0.1", "a name, not an address"},
+    {"srv:" FIFTY "." FIFTY "." FIFTY "." FIFTY "." FIFTY "123456",
+	"at most 253"},
 };
 
 START_TEST(a_mistake_is_told_by_its_own_text)

@@ -31,6 +31,8 @@ static struct weir_server *server;
 static struct weir_socket *accepted, *received;
 static char told[1024], bytes[256];
 static size_t counted;
+static int received_fds[WEIR_MESSAGE_FDS];
+static size_t received_count;
 
 static void
 note(const char *what)
@@ -108,6 +110,22 @@ on_lost(struct weir_channel *c, int err, void *user)
 }
 
 static void
+on_fds(struct weir_channel *c, const int *fds, size_t count, const void *data,
+    size_t length, void *user)
+{
+	char text[64];
+
+	(void)c;
+	(void)user;
+	(void)snprintf(text, sizeof(text), "%.*s+%zu", (int)length,
+	    (const char *)data, count);
+	note(text);
+	ck_assert_uint_le(received_count + count, WEIR_MESSAGE_FDS);
+	for (size_t i = 0; i < count; i++)
+		received_fds[received_count++] = fds[i];
+}
+
+static void
 on_writable(struct weir_channel *c, void *user)
 {
 	(void)c;
@@ -125,6 +143,7 @@ on_channel_close(struct weir_channel *c, int err, void *user)
 
 static const struct weir_channel_handlers channel_handlers = {
     .on_message = on_message,
+    .on_fds = on_fds,
     .on_lost = on_lost,
     .on_writable = on_writable,
     .on_close = on_channel_close,
@@ -216,6 +235,7 @@ set_up(void)
 
 	told[0] = bytes[0] = '\0';
 	accepted = received = NULL;
+	received_count = 0;
 	server = NULL;
 	ck_assert_int_eq(weir_loop_new(&loop, NULL), 0);
 	ck_assert_int_eq(weir_channel_pair(fds), 0);
@@ -230,6 +250,8 @@ tear_down(void)
 {
 	weir_socket_free(accepted);
 	weir_socket_free(received);
+	while (received_count > 0)
+		ck_assert_int_eq(close(received_fds[--received_count]), 0);
 	weir_server_free(server);
 	weir_channel_free(here);
 	weir_channel_free(there);
@@ -518,6 +540,117 @@ START_TEST(a_connection_without_a_descriptor_is_lost)
 }
 END_TEST
 
+/* ---- descriptors ---- */
+
+START_TEST(descriptors_of_any_kind_go_along)
+{
+	int pipe_fds[2], fds[WEIR_MESSAGE_FDS + 1];
+	char byte = 'x';
+	size_t i;
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	for (i = 0; i < WEIR_MESSAGE_FDS + 1; i++)
+		fds[i] = pipe_fds[1];
+	ck_assert_int_eq(weir_channel_send_fds(here, "two", 3, pipe_fds, 2), 0);
+	ck_assert_int_eq(weir_channel_send_fds(here, "none", 4, NULL, 0), 0);
+	ck_assert_int_eq(weir_channel_send(here, NULL, "plain", 5), 0);
+	ck_assert_int_eq(
+	    weir_channel_send_fds(here, "most", 4, fds, WEIR_MESSAGE_FDS - 2),
+	    0);
+	ck_assert_int_eq(close(pipe_fds[0]), 0);
+	ck_assert_int_eq(close(pipe_fds[1]), 0);
+	while (strstr(told, "most") == NULL)
+		turn();
+	ck_assert_str_eq(told, "two+2 none+0 plain most+62");
+	ck_assert_int_eq(fcntl(received_fds[0], F_GETFD), FD_CLOEXEC);
+	for (i = 1; i < received_count; i++)
+		ck_assert_int_eq(write(received_fds[i], "y", 1), 1);
+	ck_assert_int_eq(read(received_fds[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, 'y');
+}
+END_TEST
+
+START_TEST(descriptors_that_cannot_go_are_refused)
+{
+	int fds[WEIR_MESSAGE_FDS + 1] = {0}, closed = 1 << 20;
+	char message[WEIR_MESSAGE_MAX + 1] = "";
+
+	ck_assert_int_eq(
+	    weir_channel_send_fds(here, "x", 1, fds, WEIR_MESSAGE_FDS + 1),
+	    -EMSGSIZE);
+	ck_assert_int_eq(
+	    weir_channel_send_fds(here, message, sizeof(message), fds, 1),
+	    -EMSGSIZE);
+	ck_assert_int_eq(weir_channel_send_fds(here, NULL, 1, fds, 1), -EINVAL);
+	ck_assert_int_eq(weir_channel_send_fds(here, "x", 1, NULL, 1), -EINVAL);
+	ck_assert_int_eq(weir_channel_send_fds(NULL, "x", 1, fds, 1), -EINVAL);
+	ck_assert_int_eq(
+	    weir_channel_send_fds(here, "x", 1, &closed, 1), -EBADF);
+	weir_channel_free(there);
+	there = NULL;
+	ck_assert_int_eq(weir_channel_send_fds(here, "x", 1, fds, 1), -EPIPE);
+}
+END_TEST
+
+START_TEST(descriptors_that_nobody_wants_are_closed)
+{
+	static const struct weir_channel_handlers deaf = {
+	    .on_message = on_message,
+	    .on_lost = on_lost,
+	};
+	int pipe_fds[2];
+	char byte;
+
+	weir_channel_free(there);
+	weir_channel_free(here);
+	ck_assert_int_eq(weir_channel_pair(pipe_fds), 0);
+	ck_assert_int_eq(
+	    weir_channel_new(&here, loop, pipe_fds[0], &deaf, 0), 0);
+	ck_assert_int_eq(
+	    weir_channel_new(&there, loop, pipe_fds[1], &deaf, 0), 0);
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	ck_assert_int_eq(
+	    weir_channel_send_fds(here, "x", 1, &pipe_fds[1], 1), 0);
+	ck_assert_int_eq(close(pipe_fds[1]), 0);
+	ck_assert_int_eq(read(pipe_fds[0], &byte, 1), -1);
+	while (strstr(told, "lost EBADMSG") == NULL)
+		turn();
+	ck_assert_int_eq(read(pipe_fds[0], &byte, 1), 0);
+	ck_assert_int_eq(close(pipe_fds[0]), 0);
+}
+END_TEST
+
+START_TEST(descriptors_that_find_no_room_are_lost_together)
+{
+	int pipe_fds[2];
+	struct rlimit limit, few;
+	char byte;
+
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+	for (int i = 0; i < 2; i++) {
+		int twice[2] = {pipe_fds[1], pipe_fds[1]};
+
+		ck_assert_int_eq(
+		    weir_channel_send_fds(here, "x", 1, twice, 2), 0);
+	}
+	ck_assert_int_eq(close(pipe_fds[1]), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = (rlim_t)pipe_fds[1] + 1; /* one is free */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (strstr(told, "lost EMFILE") == NULL)
+		turn();
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (strstr(told, "x+2") == NULL &&
+	       strstr(told, "lost EMFILE lost EMFILE") == NULL)
+		turn();
+	while (received_count > 0)
+		ck_assert_int_eq(close(received_fds[--received_count]), 0);
+	ck_assert_int_eq(read(pipe_fds[0], &byte, 1), 0);
+	ck_assert_int_eq(close(pipe_fds[0]), 0);
+}
+END_TEST
+
 /* ---- two processes ---- */
 
 /* The other process: echoes what comes by the connections that it is sent. */
@@ -614,6 +747,12 @@ main(void)
 	tcase_add_test(c, what_cannot_go_stays_as_it_is);
 	if (!under_valgrind())
 		tcase_add_test(c, a_connection_without_a_descriptor_is_lost);
+	tcase_add_test(c, descriptors_of_any_kind_go_along);
+	tcase_add_test(c, descriptors_that_cannot_go_are_refused);
+	tcase_add_test(c, descriptors_that_nobody_wants_are_closed);
+	if (!under_valgrind())
+		tcase_add_test(
+		    c, descriptors_that_find_no_room_are_lost_together);
 	tcase_add_loop_test(c, another_process_goes_on_with_a_connection, 0, 2);
 	suite_add_tcase(s, c);
 

@@ -224,6 +224,7 @@ START_TEST(no_socket_to_ask)
 	pid_t pid;
 
 	ck_assert(weir_socket_paused(NULL));
+	weir_socket_set_totals(NULL, NULL);
 	ck_assert_uint_eq(weir_socket_bytes_read(NULL), 0);
 	ck_assert_uint_eq(weir_socket_bytes_written(NULL), 0);
 	ck_assert_uint_eq(weir_socket_bytes_delivered(NULL), 0);
@@ -237,6 +238,7 @@ START_TEST(no_socket_to_ask)
 	ck_assert_int_eq(weir_socket_ready_state(NULL), WEIR_CLOSED);
 	ck_assert(weir_socket_dormant(NULL));
 	ck_assert(weir_socket_read_ended(NULL));
+	ck_assert(weir_socket_end_seen(NULL));
 	ck_assert(weir_socket_write_ended(NULL));
 	ck_assert(!weir_socket_peer_closed(NULL));
 	ck_assert_int_eq(weir_socket_fd(NULL), -1);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <check.h>
 
@@ -95,6 +96,33 @@ START_TEST(a_context_lives_until_its_last_owner_leaves)
 	weir_tls_context_unref(context);
 	ck_assert(!weir_tls_context_is_server(context));
 	weir_tls_context_unref(context);
+}
+END_TEST
+
+START_TEST(a_certificate_is_good_for_a_time)
+{
+	struct credentials past;
+	struct weir_tls_pair pairs[2];
+	struct weir_tls_context *context;
+	int64_t from, until, now = (int64_t)time(NULL);
+
+	credentials_make(&past, &authority,
+	    &(struct wish){.name = "past", .from_days = -3, .days = 1});
+	pairs[0] = pair_of(&server);
+	pairs[1] = pair_of(&past);
+	context = make_context(&(struct weir_tls_context_options){
+	    .server = true, .pairs = pairs, .pair_count = 2});
+	ck_assert_int_eq(
+	    weir_tls_context_validity(context, 0, &from, &until), 0);
+	ck_assert(from <= now && now < until);
+	ck_assert_int_eq(
+	    weir_tls_context_validity(context, 1, &from, &until), 0);
+	ck_assert(from < until && until < now);
+	ck_assert_int_eq(weir_tls_context_validity(context, 1, NULL, NULL), 0);
+	ck_assert_int_eq(
+	    weir_tls_context_validity(context, 2, &from, &until), -EINVAL);
+	weir_tls_context_unref(context);
+	credentials_free(&past);
 }
 END_TEST
 
@@ -296,6 +324,8 @@ START_TEST(nothing_at_all_is_answered)
 	const char *text;
 
 	ck_assert(!weir_tls_context_is_server(NULL));
+	ck_assert_int_eq(
+	    weir_tls_context_validity(NULL, 0, NULL, NULL), -EINVAL);
 	ck_assert(!weir_socket_is_tls(NULL));
 	ck_assert(!weir_socket_is_secure(NULL));
 	ck_assert_ptr_null(weir_socket_tls_error(NULL));
@@ -329,6 +359,7 @@ tls_context_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_server_needs_a_certificate);
 	tcase_add_test(tc, a_client_needs_nothing);
+	tcase_add_test(tc, a_certificate_is_good_for_a_time);
 	tcase_add_test(tc, a_context_lives_until_its_last_owner_leaves);
 	tcase_add_test(tc, a_file_that_is_not_there_is_named);
 	tcase_add_test(tc, a_file_without_pem_is_named);

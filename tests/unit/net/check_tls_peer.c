@@ -23,11 +23,22 @@
 #include "tls_support.h"
 
 #define ANSWER	(5 * 1024 * 1024)
-#define MUCH	(64 * 1024 * 1024)
 #define UPDATES 2000
 #define CHUNK	(128 * 1024)
 #define BUFFER	(64 * 1024)
 #define KERNEL	(24 * 1024 * 1024) /* what its buffers hold at the most */
+
+/* More than these; under valgrind not much more. */
+static size_t lots;
+
+static void
+choose_lots(void)
+{
+	const char *scale = getenv("WEIR_TIME_SCALE");
+	bool slow = scale != NULL && atoi(scale) >= 10;
+
+	lots = (slow ? 26 : 64) * (size_t)(1024 * 1024);
+}
 
 static struct credentials authority, org;
 static struct weir_loop *loop;
@@ -404,7 +415,7 @@ sends_much(SSL *ssl, int fd)
 	(void)fd;
 	if (SSL_do_handshake(ssl) != 1)
 		return 1;
-	err = write_much(ssl, MUCH);
+	err = write_much(ssl, lots);
 	if (err == 0 && SSL_shutdown(ssl) != 0)
 		err = 2;
 	/* A close before our tickets are read would be a reset. */
@@ -417,7 +428,7 @@ takes_much(SSL *ssl, int fd)
 	(void)fd;
 	if (SSL_do_handshake(ssl) != 1)
 		return 1;
-	return SSL_shutdown(ssl) == 0 ? read_answer(ssl, MUCH) : 2;
+	return SSL_shutdown(ssl) == 0 ? read_answer(ssl, lots) : 2;
 }
 
 /* ---- OpenSSL by itself ---- */
@@ -594,14 +605,14 @@ write_on(struct weir_socket *s)
 	size_t i;
 	int err = 0;
 
-	while (far_written < MUCH && err == 0) {
+	while (far_written < lots && err == 0) {
 		for (i = 0; i < CHUNK; i++)
 			data[i] = byte_at(far_written + i);
 		err = weir_socket_write(s, data, CHUNK);
 		ck_assert_int_ge(err, 0);
 		far_written += CHUNK;
 	}
-	if (far_written == MUCH)
+	if (far_written == lots)
 		(void)weir_socket_end(s);
 }
 
@@ -673,6 +684,7 @@ static void
 set_up_pipes(void)
 {
 	set_up();
+	choose_lots();
 	back = far = NULL;
 	far_got = far_wrong = far_written = 0;
 	far_ended = far_writes = false;
@@ -730,7 +742,7 @@ START_TEST(a_pipe_from_tls_waits_for_its_reader)
 	ck_assert_uint_eq(weir_socket_buffered(back), 0);
 	weir_socket_resume(far);
 	ck_assert(run_until(loop, far_has_ended, NULL));
-	ck_assert_uint_eq(far_got, MUCH);
+	ck_assert_uint_eq(far_got, lots);
 	ck_assert_uint_eq(far_wrong, 0);
 	ck_assert_int_eq(weir_socket_end(far), 0);
 	ck_assert(run_until(loop, is_closed, &side));
@@ -750,8 +762,8 @@ START_TEST(a_pipe_to_tls_waits_for_its_reader)
 	ck_assert(run_until(loop, is_closed, &side));
 	ck_assert_int_eq(side.error, 0);
 	ck_assert_int_eq(peer_wait(peer), 0);
-	ck_assert_uint_eq(weir_socket_bytes_delivered(side.socket), MUCH);
-	ck_assert_uint_eq(weir_socket_bytes_read(back), MUCH);
+	ck_assert_uint_eq(weir_socket_bytes_delivered(side.socket), lots);
+	ck_assert_uint_eq(weir_socket_bytes_read(back), lots);
 }
 END_TEST
 
@@ -788,7 +800,7 @@ START_TEST(a_pipe_to_tls_holds_no_more_than_its_buffer)
 		run_a_little(loop);
 	ck_assert_int_eq(weir_socket_end(reader.socket), 0);
 	ck_assert(run_until(loop, is_closed, &side));
-	ck_assert_uint_eq(reader.got, MUCH);
+	ck_assert_uint_eq(reader.got, lots);
 	ck_assert_uint_eq(reader.sum, 0);
 	ck_assert_int_eq(reader.error, 0);
 	weir_socket_free(reader.socket);
@@ -810,7 +822,7 @@ START_TEST(a_pipe_that_is_undone_loses_nothing)
 	ck_assert_uint_le(far_got, rested);
 	ck_assert_int_eq(weir_socket_pipe(side.socket, back, &options), 0);
 	ck_assert(run_until(loop, far_has_ended, NULL));
-	ck_assert_uint_eq(far_got, MUCH);
+	ck_assert_uint_eq(far_got, lots);
 	ck_assert_uint_eq(far_wrong, 0);
 	ck_assert_int_eq(weir_socket_end(far), 0);
 	ck_assert(run_until(loop, is_closed, &side));

@@ -35,6 +35,12 @@ check_PROGRAMS += %D%/check_tls_peer
 %C%_check_resolve_CFLAGS = $(AM_CFLAGS) -pthread
 %C%_check_resolve_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
+check_PROGRAMS += %D%/check_srv
+%C%_check_srv_SOURCES = %D%/check_srv.c
+%C%_check_srv_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_srv_CFLAGS = $(AM_CFLAGS) -pthread
+%C%_check_srv_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
 # Sockets and servers, with what their tests share.
 check_PROGRAMS += %D%/check_connect %D%/check_loop %D%/check_pump \
     %D%/check_server %D%/check_shortage %D%/check_socket \
@@ -75,6 +81,23 @@ check_PROGRAMS += %D%/check_connect %D%/check_loop %D%/check_pump \
 %C%_check_socket_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_socket_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
 
+check_PROGRAMS += %D%/check_await
+%C%_check_await_SOURCES = %D%/check_await.c %D%/support.c %D%/support.h
+%C%_check_await_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_await_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_property
+%C%_check_property_SOURCES = %D%/check_property.c %D%/support.c \
+    %D%/support.h %D%/tls_support.c %D%/tls_support.h
+%C%_check_property_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_property_LDADD = $(%C%_TLS_LDADD)
+
+check_PROGRAMS += %D%/check_totals
+%C%_check_totals_SOURCES = %D%/check_totals.c %D%/support.c %D%/support.h \
+    %D%/tls_support.c %D%/tls_support.h
+%C%_check_totals_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_totals_LDADD = $(%C%_TLS_LDADD)
+
 %C%_check_encoding_SOURCES = %D%/check_encoding.c
 %C%_check_encoding_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_encoding_LDADD = src/net/libnet.la $(CHECK_LIBS)
@@ -106,3 +129,14 @@ check_PROGRAMS += %D%/check_connect %D%/check_loop %D%/check_pump \
 %C%_check_nothing_SOURCES = %D%/check_nothing.c
 %C%_check_nothing_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
 %C%_check_nothing_LDADD = src/net/libnet.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_move
+%C%_check_move_SOURCES = %D%/check_move.c %D%/support.c %D%/support.h
+%C%_check_move_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_move_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_server_change
+%C%_check_server_change_SOURCES = %D%/check_server_change.c \
+    %D%/support.c %D%/support.h
+%C%_check_server_change_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS)
+%C%_check_server_change_LDADD = src/net/libnet.la $(EVENT_LIBS) $(CHECK_LIBS)

@@ -50,7 +50,7 @@ expect(uint64_t connections, uint64_t fds, int result, const char *text)
 	char *described;
 
 	ck_assert_int_eq(
-	    limits_describe(&described, connections, 2, 32, fds), result);
+	    limits_describe(&described, connections, 2, 32, fds, 1), result);
 	ck_assert_str_eq(described, text);
 	free(described);
 }

@@ -31,8 +31,10 @@ grep -h '@[a-z]*@' systemd/weir.service systemd/weir.socket &&
 # The program stands where make install will put it, which may not be yet;
 # verify asks only that there be one.
 printf '#!/bin/sh\n' >"$folder/weir"
-chmod 755 "$folder/weir"
-sed "s|^ExecStart=[^ ]*/weir |ExecStart=$folder/weir |" \
+printf '#!/bin/sh\n' >"$folder/weirctl"
+chmod 755 "$folder/weir" "$folder/weirctl"
+sed -e "s|^ExecStart=[^ ]*/weir |ExecStart=$folder/weir |" \
+    -e "s|^ExecReload=[^ ]*/weirctl |ExecReload=$folder/weirctl |" \
     systemd/weir.service >"$folder/weir.service"
 cp systemd/weir.socket "$folder/weir.socket"
 grep -q "^ExecStart=$folder/weir -c /" "$folder/weir.service" ||

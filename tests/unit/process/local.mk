@@ -43,3 +43,18 @@ check_PROGRAMS += \
 
 dist_check_SCRIPTS += %D%/check_units.sh
 TESTS += %D%/check_units.sh
+
+check_PROGRAMS += %D%/check_outbox
+%C%_check_outbox_SOURCES = %D%/check_outbox.c
+%C%_check_outbox_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_outbox_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_rows
+%C%_check_rows_SOURCES = %D%/check_rows.c
+%C%_check_rows_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_rows_LDADD = src/process/libprocess.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_wire
+%C%_check_wire_SOURCES = %D%/check_wire.c
+%C%_check_wire_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_wire_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)

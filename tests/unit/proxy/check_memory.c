@@ -190,16 +190,18 @@ END_TEST
 START_TEST(a_proxy_that_gets_no_memory_is_none)
 {
 	static const struct proxy_handlers none = {0};
+	struct proxy_options options = {0};
 	struct proxy *proxy = NULL;
 	long n;
 	int err;
 
 	bench_open(b, 0, NULL, 0, ONE "mode = echo\n");
+	options.config = b->config;
+	options.board = b->board;
 	for (n = 0;; n++) {
 		left = n;
 		refused = false;
-		err = proxy_new(
-		    &proxy, b->loop, b->config, 0, NULL, 0, &none, NULL);
+		err = proxy_new(&proxy, b->loop, &options, &none, NULL);
 		left = -1;
 		if (!refused)
 			break;

@@ -8,6 +8,16 @@ check_PROGRAMS += %D%/check_acl
 %C%_check_acl_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_acl_LDADD = $(PROXY_CHECK_LDADD)
 
+check_PROGRAMS += %D%/check_balance
+%C%_check_balance_SOURCES = %D%/check_balance.c $(PROXY_CHECK_SUPPORT)
+%C%_check_balance_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_balance_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_board
+%C%_check_board_SOURCES = %D%/check_board.c $(PROXY_CHECK_SUPPORT)
+%C%_check_board_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_board_LDADD = $(PROXY_CHECK_LDADD)
+
 check_PROGRAMS += %D%/check_session
 %C%_check_session_SOURCES = %D%/check_session.c $(PROXY_CHECK_SUPPORT)
 %C%_check_session_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
@@ -52,3 +62,28 @@ check_PROGRAMS += %D%/check_session_log
 %C%_check_session_log_SOURCES = %D%/check_session_log.c $(PROXY_CHECK_SUPPORT)
 %C%_check_session_log_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_session_log_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_walk
+%C%_check_walk_SOURCES = %D%/check_walk.c $(PROXY_CHECK_SUPPORT)
+%C%_check_walk_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_walk_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_room
+%C%_check_room_SOURCES = %D%/check_room.c $(PROXY_CHECK_SUPPORT)
+%C%_check_room_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_room_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_server_state
+%C%_check_server_state_SOURCES = %D%/check_server_state.c $(PROXY_CHECK_SUPPORT)
+%C%_check_server_state_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_server_state_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_upstream
+%C%_check_upstream_SOURCES = %D%/check_upstream.c $(PROXY_CHECK_SUPPORT)
+%C%_check_upstream_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_upstream_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_session_front
+%C%_check_session_front_SOURCES = %D%/check_session_front.c $(PROXY_CHECK_SUPPORT)
+%C%_check_session_front_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_session_front_LDADD = $(PROXY_CHECK_LDADD)

@@ -161,9 +161,17 @@ make(struct bench *b, uint64_t max_connections, struct proxy_passed_fd *passed,
 	ck_assert_int_eq(weir_loop_new(&b->loop, NULL), 0);
 	ck_assert_int_eq(
 	    weir_timer_new(&b->tick, b->loop, on_tick, b->loop), 0);
-	ck_assert_int_eq(
-	    proxy_new(&b->proxy, b->loop, b->config, max_connections, passed,
-		passed_count, &handlers, b),
+	ck_assert_int_eq(board_new(&b->board), 0);
+	ck_assert_int_eq(proxy_new(&b->proxy, b->loop,
+			     &(struct proxy_options){
+				 .config = b->config,
+				 .board = b->board,
+				 .workers = b->workers,
+				 .max_connections = max_connections,
+				 .passed = passed,
+				 .passed_count = passed_count,
+			     },
+			     &handlers, b),
 	    0);
 }
 
@@ -243,6 +251,7 @@ bench_close(struct bench *b)
 	if (b->proxy != NULL)
 		bench_check_sums(b);
 	proxy_free(b->proxy);
+	board_free(b->board);
 	weir_timer_free(b->tick);
 	weir_loop_free(b->loop);
 	config_unref(b->config);

@@ -17,6 +17,8 @@ struct bench {
 	struct weir_loop *loop;
 	struct weir_timer *tick;
 	struct config *config;
+	struct board *board;
+	unsigned workers; /* to be set before; 0 is 1 */
 	struct proxy *proxy;
 	unsigned ready, failed, drained, changes; /* handlers called */
 	uint64_t destroyed;

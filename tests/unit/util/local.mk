@@ -18,3 +18,8 @@ check_PROGRAMS += %D%/check_text
 %C%_check_text_SOURCES = %D%/check_text.c
 %C%_check_text_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_text_LDADD = src/util/libutil.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_map
+%C%_check_map_SOURCES = %D%/check_map.c
+%C%_check_map_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_map_LDADD = src/util/libutil.la $(CHECK_LIBS)

@@ -64,11 +64,31 @@ START_TEST(members_that_only_some_rows_have_are_shown)
 }
 END_TEST
 
+START_TEST(lists_of_objects_in_rows_are_one_more_table)
+{
+	check_renders("[{\"name\":\"u\",\"servers\":[{\"name\":\"a\","
+		      "\"up\":true},{\"name\":\"b\",\"up\":false}],"
+		      "\"queued\":3},{\"name\":\"v\",\"servers\":[],"
+		      "\"queued\":0},{\"name\":\"w\",\"servers\":[{"
+		      "\"name\":\"c\",\"up\":true}],\"queued\":0}]",
+	    "NAME  QUEUED\n"
+	    "u          3\n"
+	    "v          0\n"
+	    "w          0\n"
+	    "\n"
+	    "servers:\n"
+	    "OF  NAME  UP\n"
+	    "u   a     yes\n"
+	    "u   b     no\n"
+	    "w   c     yes\n");
+}
+END_TEST
+
 START_TEST(what_is_nested_deeper_is_shown_as_it_came)
 {
-	check_renders("[{\"name\":\"u\",\"servers\":[{\"up\":true}]}]",
-	    "NAME  SERVERS\n"
-	    "u     [{\"up\":true}]\n");
+	check_renders("[{\"name\":\"u\",\"of\":{\"up\":true}}]",
+	    "NAME  OF\n"
+	    "u     {\"up\":true}\n");
 }
 END_TEST
 
@@ -121,6 +141,7 @@ render_suite(void)
 	tcase_add_test(tc, a_list_of_objects_is_a_table);
 	tcase_add_test(tc, lists_in_a_row_are_divided_by_commas);
 	tcase_add_test(tc, members_that_only_some_rows_have_are_shown);
+	tcase_add_test(tc, lists_of_objects_in_rows_are_one_more_table);
 	tcase_add_test(tc, what_is_nested_deeper_is_shown_as_it_came);
 	tcase_add_test(tc, an_empty_list_says_so);
 	tcase_add_test(tc, an_object_is_lines_and_then_its_lists);
