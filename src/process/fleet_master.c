@@ -1,8 +1,8 @@
 /*
- * The master's workers, from fork to the end.
+ * The master's workers, once they are forked (fleet_fork.c): what they are
+ * told, what they tell, and how they end.
  *
- * There are so many places, and in each of them one worker that serves. One
- * that dies, or begins to end by itself, is replaced in its place: at once,
+ * One that dies, or begins to end by itself, is replaced in its place: at once,
  * unless it died within a second; then after a pause that doubles each time.
  * What one had open when it died is closed by the kernel and on the board; its
  * figures stay. While all end nobody is replaced, and who has not ended in time
@@ -26,12 +26,9 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 
-#define EARLY_MS     1000 /* who dies so soon will again */
 #define PAUSE_MS     100
 #define PAUSE_MAX_MS 10000
 #define SYNC_MS	     1 /* sockets of a range come one by one */
-
-static const struct weir_channel_handlers channel_handlers;
 
 /* ---- sending ---- */
 
@@ -146,8 +143,6 @@ fleet_sockets_changed(struct fleet *fleet)
 
 /* ---- what workers tell ---- */
 
-static void want_forks(struct fleet *fleet);
-
 /* It leaves its place to another, and ends when its connections have. */
 static void
 leave_place(struct member *member)
@@ -163,7 +158,7 @@ leave_place(struct member *member)
 		return;
 	place->restarts++;
 	place->due_ms = weir_loop_now_ms(fleet->loop);
-	want_forks(fleet);
+	master_want_forks(fleet);
 }
 
 static void
@@ -295,8 +290,8 @@ replace(struct member *member)
 	place->due_ms = now + place->pause_ms;
 }
 
-static void
-member_free(struct member *member)
+void
+master_member_free(struct member *member)
 {
 	outbox_free(&member->outbox);
 	weir_channel_free(member->channel);
@@ -323,8 +318,8 @@ check_gone(struct member *member)
 	board_worker_ended(board, member->slot);
 	TAILQ_REMOVE(&fleet->members, member, next);
 	calls_member_gone(fleet, member);
-	member_free(member);
-	want_forks(fleet);
+	master_member_free(member);
+	master_want_forks(fleet);
 	master_check_over(fleet);
 }
 
@@ -340,7 +335,7 @@ on_close(struct weir_channel *channel, int err, void *user)
 	check_gone(member);
 }
 
-static const struct weir_channel_handlers channel_handlers = {
+const struct weir_channel_handlers master_channel_handlers = {
     .on_message = on_message,
     .on_fds = on_fds,
     .on_lost = on_lost,
@@ -365,188 +360,6 @@ on_sigchld(struct weir_signal *signal, int signo, void *user)
 		member->reaped = true;
 		check_gone(member);
 	}
-}
-
-/* ---- forking ---- */
-
-static bool
-is_due(const struct fleet *fleet, const struct place *place)
-{
-	return place->member == NULL &&
-	       place->due_ms <= weir_loop_now_ms(fleet->loop);
-}
-
-bool
-fleet_fork_due(const struct fleet *fleet)
-{
-	unsigned i;
-
-	if (fleet->role != FLEET_MASTER || !fleet->started || fleet->ending ||
-	    fleet->held)
-		return false;
-	for (i = 0; i < fleet->options.workers; i++)
-		if (is_due(fleet, &fleet->places[i]))
-			return true;
-	return false;
-}
-
-static void
-on_fork_timer(struct weir_timer *timer, void *user)
-{
-	(void)timer;
-	want_forks(user);
-}
-
-/* Ask to be called where no handler runs, or be back when one is due. */
-static void
-want_forks(struct fleet *fleet)
-{
-	uint64_t now = weir_loop_now_ms(fleet->loop), first = UINT64_MAX;
-	unsigned i;
-
-	if (!fleet->started || fleet->ending || fleet->held)
-		return;
-	if (fleet_fork_due(fleet)) {
-		fleet->handlers->on_fork(fleet, fleet->user);
-		return;
-	}
-	for (i = 0; i < fleet->options.workers; i++)
-		if (fleet->places[i].member == NULL &&
-		    fleet->places[i].due_ms < first)
-			first = fleet->places[i].due_ms;
-	if (first != UINT64_MAX)
-		(void)weir_timer_start(
-		    fleet->fork_timer, first > now ? first - now : 1);
-}
-
-static int
-member_new(struct member **ret, struct fleet *fleet, unsigned place, int fd)
-{
-	int slot = board_worker_claim(fleet->options.board, getpid()), err;
-	struct member *member;
-
-	if (slot < 0)
-		return slot;
-	member = calloc(1, sizeof(*member));
-	if (member == NULL) {
-		board_worker_ended(fleet->options.board, (unsigned)slot);
-		return -ENOMEM;
-	}
-	member->fleet = fleet;
-	member->slot = (unsigned)slot;
-	member->place = place;
-	err = weir_channel_new(
-	    &member->channel, fleet->loop, fd, &channel_handlers, member);
-	if (err != 0) {
-		board_worker_ended(fleet->options.board, (unsigned)slot);
-		free(member);
-		return err;
-	}
-	outbox_init(&member->outbox, member->channel, POSTS_TO_WORKER);
-	member->started_ms = weir_loop_now_ms(fleet->loop);
-	TAILQ_INSERT_TAIL(&fleet->members, member, next);
-	*ret = member;
-	return 0;
-}
-
-static void
-forget_members(struct fleet *fleet)
-{
-	struct member *member;
-
-	while ((member = TAILQ_FIRST(&fleet->members)) != NULL) {
-		TAILQ_REMOVE(&fleet->members, member, next);
-		member_free(member);
-	}
-}
-
-/* What is the master's is no longer ours. */
-static int
-become_worker(struct fleet *fleet, const struct member *member, int fd)
-{
-	int err = weir_loop_after_fork(fleet->loop);
-
-	fleet->role = FLEET_WORKER;
-	fleet->slot = member->slot;
-	fleet->place = member->place;
-	fleet->channel_fd = fd;
-	master_free(fleet);
-	proxy_be_worker(fleet->options.proxy, fleet->slot, fleet->place);
-	return err;
-}
-
-/* Fork one. *child tells which side this is. */
-static int
-fork_one(struct fleet *fleet, unsigned place, bool *child)
-{
-	struct member *member;
-	int fds[2], err;
-	pid_t pid;
-
-	err = weir_channel_pair(fds);
-	if (err != 0)
-		return err;
-	err = member_new(&member, fleet, place, fds[0]);
-	if (err != 0) {
-		(void)close(fds[0]);
-		(void)close(fds[1]);
-		return err;
-	}
-	pid = fork();
-	if (pid == 0) {
-		*child = true;
-		return become_worker(fleet, member, fds[1]);
-	}
-	err = pid == -1 ? -errno : 0;
-	(void)close(fds[1]);
-	if (err != 0) {
-		board_worker_ended(fleet->options.board, member->slot);
-		TAILQ_REMOVE(&fleet->members, member, next);
-		member_free(member);
-		return err;
-	}
-	member->pid = pid;
-	fleet->places[place].member = member;
-	board_worker_began(fleet->options.board, member->slot, pid);
-	log_info(
-	    "a worker serves", LOG_N("worker", pid), LOG_N("place", place));
-	return 0;
-}
-
-static void
-fork_failed(struct fleet *fleet, struct place *place, int err)
-{
-	log_error("cannot start a worker, trying again",
-	    LOG_T("error", weir_error_text(err)));
-	place->due_ms = weir_loop_now_ms(fleet->loop) + EARLY_MS;
-}
-
-int
-fleet_fork(struct fleet *fleet, bool *child)
-{
-	sigset_t all, before;
-	unsigned i;
-	int err;
-
-	*child = false;
-	/* A signal that comes to the child before it has handlers of its own
-	 * would be told to the parent. */
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, &before);
-	proxy_before_fork(fleet->options.proxy);
-	for (i = 0; i < fleet->options.workers; i++) {
-		if (!is_due(fleet, &fleet->places[i]))
-			continue;
-		err = fork_one(fleet, i, child);
-		if (*child)
-			return err; /* signals stay blocked */
-		if (err != 0)
-			fork_failed(fleet, &fleet->places[i], err);
-	}
-	proxy_after_fork(fleet->options.proxy);
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
-	want_forks(fleet);
-	return 0;
 }
 
 /* ---- the end of all ---- */
@@ -587,6 +400,13 @@ master_check_over(struct fleet *fleet)
 
 /* ---- the beginning ---- */
 
+static void
+on_fork_timer(struct weir_timer *timer, void *user)
+{
+	(void)timer;
+	master_want_forks(user);
+}
+
 int
 master_new(struct fleet *fleet)
 {
@@ -603,6 +423,17 @@ master_new(struct fleet *fleet)
 		err = weir_signal_new(
 		    &fleet->sigchld, fleet->loop, SIGCHLD, on_sigchld, fleet);
 	return err;
+}
+
+static void
+forget_members(struct fleet *fleet)
+{
+	struct member *member;
+
+	while ((member = TAILQ_FIRST(&fleet->members)) != NULL) {
+		TAILQ_REMOVE(&fleet->members, member, next);
+		master_member_free(member);
+	}
 }
 
 void
@@ -637,7 +468,7 @@ master_start(struct fleet *fleet)
 		(void)proxy_take_sockets_changed(fleet->options.proxy, i);
 	proxy_accept(fleet->options.proxy);
 	fleet->started = true;
-	want_forks(fleet);
+	master_want_forks(fleet);
 }
 
 /* ---- changes ---- */
@@ -649,7 +480,7 @@ fleet_hold(struct fleet *fleet, bool on)
 		return;
 	fleet->held = on;
 	if (!on)
-		want_forks(fleet);
+		master_want_forks(fleet);
 }
 
 void
@@ -693,7 +524,7 @@ fleet_set_workers(
 		(void)master_send(member, ORDER_DRAIN, 0, &drain_timeout_ms,
 		    sizeof(drain_timeout_ms), NULL, 0);
 	}
-	want_forks(fleet);
+	master_want_forks(fleet);
 }
 
 /* ---- questions ---- */

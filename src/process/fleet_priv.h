@@ -1,7 +1,8 @@
 /*
  * What the files of the fleet share: fleet.c (what the floors above call),
- * fleet_call.c (questions to workers, and their answers), fleet_master.c
- * (workers from fork to the end) and fleet_worker.c (a worker's own side).
+ * fleet_call.c (questions to workers, and their answers), fleet_fork.c
+ * (how they begin), fleet_master.c (what they are told, and their end) and
+ * fleet_worker.c (a worker's own side).
  */
 #ifndef PROCESS_FLEET_PRIV_H
 #define PROCESS_FLEET_PRIV_H
@@ -189,6 +190,17 @@ void master_order(
 
 /* Tell all workers which sockets have changed. */
 void master_sync_sockets(struct fleet *fleet);
+
+extern const struct weir_channel_handlers master_channel_handlers;
+void master_member_free(struct member *member);
+
+/* ---- fleet_fork.c ---- */
+
+/* Dead so early, a worker will be again: not at once. */
+#define EARLY_MS 1000
+
+/* Ask to be called where no handler runs, or be back when one is due. */
+void master_want_forks(struct fleet *fleet);
 
 /* ---- fleet_worker.c ---- */
 

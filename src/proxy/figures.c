@@ -187,3 +187,18 @@ proxy_log_figures(const struct proxy *proxy)
 		    LOG_N("buffered", f.buffered));
 	}
 }
+
+void
+proxy_each_listener(const struct proxy *proxy,
+    void (*fn)(const char *, uint64_t, void *), void *user)
+{
+	const struct listener *listener;
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++) {
+		listener = proxy->listeners[i];
+		fn(listener->config->name,
+		    board_listener_connections(proxy->board, listener->row),
+		    user);
+	}
+}

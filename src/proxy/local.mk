@@ -6,7 +6,7 @@ noinst_LTLIBRARIES += %D%/libproxy.la
     %D%/figures.c %D%/handed.c %D%/handed.h \
     %D%/listener.c %D%/listener.h \
     %D%/listener_bind.c %D%/listener_bind.h %D%/reload.c %D%/reload.h \
-    %D%/reload_match.c %D%/reload_priv.h %D%/proxy.c %D%/proxy.h %D%/proxy_priv.h \
+    %D%/reload_commit.c %D%/reload_match.c %D%/reload_open.c %D%/reload_priv.h %D%/proxy.c %D%/proxy.h %D%/proxy_priv.h \
     %D%/room.c %D%/room.h %D%/session.c %D%/session.h %D%/session_forward.c \
     %D%/session_log.c %D%/session_log.h %D%/session_move.c %D%/session_move.h %D%/session_pipe.c %D%/session_priv.h \
     %D%/sources.c %D%/sources.h %D%/target.c %D%/target.h %D%/worker.c

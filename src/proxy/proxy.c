@@ -311,6 +311,13 @@ on_sweep(struct weir_timer *timer, void *user)
 }
 
 void
+proxy_set_max_connections(struct proxy *proxy, uint64_t max)
+{
+	proxy->max_connections = max;
+	proxy_changed(proxy);
+}
+
+void
 proxy_sweep_soon(struct proxy *proxy)
 {
 	if (proxy->sweep_timer == NULL) {

@@ -108,6 +108,13 @@ void proxy_after_fork(struct proxy *proxy);
  */
 void proxy_be_worker(struct proxy *proxy, unsigned slot, unsigned place);
 
+/* So many processes serve: the sockets that each has for itself are made, or
+ * let go. */
+void proxy_set_workers(struct proxy *proxy, unsigned workers);
+
+/* max_connections of all listeners together; 0: none. */
+void proxy_set_max_connections(struct proxy *proxy, uint64_t max);
+
 /* In a master: whether the sockets of a listener have changed since this was
  * last called. */
 bool proxy_take_sockets_changed(struct proxy *proxy, size_t index);
@@ -182,6 +189,11 @@ void proxy_each_listening(const struct proxy *proxy,
 /* The index of a listener by name; -1 where there is none. */
 long proxy_find_listener(const struct proxy *proxy, const char *name);
 
+/* Call fn with the open connections of each listener, all workers together. */
+void proxy_each_listener(const struct proxy *proxy,
+    void (*fn)(const char *listener, uint64_t connections, void *user),
+    void *user);
+
 /* Of all workers. */
 uint64_t proxy_connections(const struct proxy *proxy);
 uint64_t proxy_uptime_s(const struct proxy *proxy);
@@ -193,8 +205,8 @@ struct session_figures {
 	const char *server; /* address last tried, or "-" */
 	double age_s, idle_s;
 	uint64_t bytes_in, bytes_out;
-	/* "handshake", "connecting", "waiting" (pipe = peer), "open", "half-closed",
-	 * "closing" */
+	/* "handshake", "connecting", "waiting" (pipe = peer), "open",
+	 * "half-closed", "closing" */
 	const char *state;
 };
 

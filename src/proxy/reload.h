@@ -58,16 +58,4 @@ int proxy_each_refused(const struct proxy *proxy, const struct config *config,
 	const char *listener, const char *key, const char *why, void *user),
     void *user);
 
-/* Call fn with the open connections of each listener, all workers together. */
-void proxy_each_listener(const struct proxy *proxy,
-    void (*fn)(const char *listener, uint64_t connections, void *user),
-    void *user);
-
-/* So many processes serve: the sockets that each has for itself are made, or
- * let go. */
-void proxy_set_workers(struct proxy *proxy, unsigned workers);
-
-/* max_connections of all listeners together; 0: none. */
-void proxy_set_max_connections(struct proxy *proxy, uint64_t max);
-
 #endif

@@ -124,7 +124,7 @@ on_resolved(
 		if (j == i)
 			want_range(item, config, &addresses[i]);
 	}
-	reload_lookup_done(item->reload);
+	reload_one_done(item->reload);
 }
 
 static void

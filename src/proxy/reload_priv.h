@@ -1,7 +1,7 @@
 /*
- * What the files of a reload share: reload.c (preparing, putting in force,
- * giving up) and reload_match.c (which sockets there are to be, and which of
- * them there are).
+ * What the files of a reload share: reload.c (preparing, and giving up),
+ * reload_match.c (which sockets there are to be, and which of them there are),
+ * reload_open.c (the others) and reload_commit.c (putting in force).
  */
 #ifndef PROXY_RELOAD_PRIV_H
 #define PROXY_RELOAD_PRIV_H
@@ -59,7 +59,7 @@ struct proxy_reload {
 	size_t waiting; /* lookups, or sockets, and one for the caller */
 	bool opening;	/* names are known */
 	bool failed, told;
-	bool taken; /* servers are those of config */
+	bool taken;		  /* servers are those of config */
 	struct weir_timer *timer; /* to tell it from the loop */
 	/* Have had their reuse_port set, so that others come beside. */
 	bool any_beside;
@@ -73,6 +73,18 @@ void reload_mistake(struct proxy_reload *reload,
     const struct config_origin *origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One thing less to wait for: a name, a socket. */
+void reload_one_done(struct proxy_reload *reload);
+
+/* All of it but what it opened. */
+void reload_free_all(struct proxy_reload *reload);
+
+/* ---- reload_open.c ---- */
+
+/* Names are known: open what is not there yet; and close that again. */
+void reload_open_sockets(struct proxy_reload *reload);
+void reload_give_back_sockets(struct proxy_reload *reload);
+
 /* listener.c: the socket listens, or why not. False where the reload does not
  * care, as it was there before. */
 bool reload_socket_done(struct reload_socket *socket, int err);
@@ -85,8 +97,5 @@ void reload_expand(struct proxy_reload *reload);
 
 /* Find those that are there. */
 void reload_claim(struct proxy_reload *reload);
-
-/* A name has been looked up. */
-void reload_lookup_done(struct proxy_reload *reload);
 
 #endif

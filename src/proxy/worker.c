@@ -115,3 +115,39 @@ proxy_adopt_sockets(struct proxy *proxy, const char *name, bool begin,
 		else
 			(void)close(fds[i]);
 }
+
+/* ---- so many workers ---- */
+
+static void
+set_siblings(struct listener *listener)
+{
+	struct listener_socket *socket, *after;
+	int workers = (int)listener->proxy->workers;
+
+	for (socket = STAILQ_FIRST(&listener->sockets); socket != NULL;
+	     socket = after) {
+		after = STAILQ_NEXT(socket, next);
+		if (socket->primary == NULL) {
+			if (weir_server_listening(socket->server))
+				listener_add_siblings(socket);
+			continue;
+		}
+		if (socket->place < workers)
+			continue;
+		socket->primary->siblings--;
+		listener_let_go(listener, socket);
+		listener_sockets_changed(listener);
+	}
+}
+
+void
+proxy_set_workers(struct proxy *proxy, unsigned workers)
+{
+	size_t i;
+
+	if (workers == 0 || proxy->workers == workers)
+		return;
+	proxy->workers = workers;
+	for (i = 0; i < proxy->listener_count && proxy_is_master(proxy); i++)
+		set_siblings(proxy->listeners[i]);
+}
