@@ -31,6 +31,7 @@ fleet_new(struct fleet **ret, struct weir_loop *loop,
 	TAILQ_INIT(&fleet->members);
 	TAILQ_INIT(&fleet->calls);
 	LIST_INIT(&fleet->lists);
+	STAILQ_INIT(&fleet->owed);
 	STAILQ_INIT(&fleet->outbox.posts);
 	if (fleet->role == FLEET_MASTER)
 		err = master_new(fleet);

@@ -125,6 +125,8 @@ struct fleet {
 	struct outbox outbox;
 	struct weir_signal *sigterm;
 	LIST_HEAD(, list) lists;
+	STAILQ_HEAD(, owed) owed; /* answers */
+	struct weir_timer *owed_timer;
 	bool leaving; /* ends by itself */
 };
 

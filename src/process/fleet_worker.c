@@ -27,6 +27,15 @@
  * one. */
 #define LISTS_MAX 128
 
+/* How often it is looked whether what is waited for has come. */
+#define OWED_MS 1
+
+/* An answer that is given once sockets are closed. */
+struct owed {
+	STAILQ_ENTRY(owed) next; /* fleet.owed */
+	uint32_t call;
+};
+
 /* A list of connections that is told by and by. */
 struct list {
 	LIST_ENTRY(list) next; /* fleet.lists */
@@ -74,6 +83,50 @@ static void
 reply(struct fleet *fleet, uint32_t call, int err)
 {
 	(void)fleet_reply(fleet, call, err, NULL, 0);
+}
+
+/* ---- figures ---- */
+
+static void
+pay(struct fleet *fleet)
+{
+	struct owed *owed;
+
+	proxy_publish(fleet->options.proxy);
+	while ((owed = STAILQ_FIRST(&fleet->owed)) != NULL) {
+		STAILQ_REMOVE_HEAD(&fleet->owed, next);
+		reply(fleet, owed->call, 0);
+		free(owed);
+	}
+}
+
+static void
+on_owed(struct weir_timer *timer, void *user)
+{
+	struct fleet *fleet = user;
+
+	if (!proxy_is_closing(fleet->options.proxy) ||
+	    weir_timer_start(timer, OWED_MS) != 0)
+		pay(fleet);
+}
+
+/*
+ * Who has closed a listener may rely on the answer: nobody is accepted there
+ * any more. A worker still accepts those that waited at the door.
+ */
+static void
+refresh(struct fleet *fleet, uint32_t call)
+{
+	struct owed *owed = calloc(1, sizeof(*owed));
+
+	if (owed == NULL) {
+		proxy_publish(fleet->options.proxy);
+		reply(fleet, call, 0);
+		return;
+	}
+	owed->call = call;
+	STAILQ_INSERT_TAIL(&fleet->owed, owed, next);
+	on_owed(fleet->owed_timer, fleet);
 }
 
 /* ---- lists ---- */
@@ -254,8 +307,7 @@ carry_out(struct fleet *fleet, const struct message_header *header,
 		list_forget(fleet, header->call);
 		break;
 	case ASK_REFRESH:
-		proxy_publish(proxy);
-		reply(fleet, header->call, 0);
+		refresh(fleet, header->call);
 		break;
 	case ASK_KILL:
 		reply(fleet, header->call,
@@ -441,7 +493,9 @@ fleet_be_worker(struct fleet *fleet)
 		return err;
 	fleet->channel_fd = -1;
 	outbox_init(&fleet->outbox, fleet->channel, POSTS_TO_MASTER);
-	err = take_signals(fleet);
+	err = weir_timer_new(&fleet->owed_timer, fleet->loop, on_owed, fleet);
+	if (err == 0)
+		err = take_signals(fleet);
 	if (err != 0)
 		return err;
 	(void)snprintf(name, sizeof(name), "weir-worker-%u", fleet->place);
@@ -453,8 +507,15 @@ fleet_be_worker(struct fleet *fleet)
 void
 worker_free(struct fleet *fleet)
 {
+	struct owed *owed;
+
 	while (!LIST_EMPTY(&fleet->lists))
 		list_free(LIST_FIRST(&fleet->lists));
+	while ((owed = STAILQ_FIRST(&fleet->owed)) != NULL) {
+		STAILQ_REMOVE_HEAD(&fleet->owed, next);
+		free(owed);
+	}
+	weir_timer_free(fleet->owed_timer);
 	outbox_free(&fleet->outbox);
 	weir_channel_free(fleet->channel);
 	weir_signal_free(fleet->sigterm);

@@ -132,6 +132,9 @@ void proxy_each_socket(const struct proxy *proxy, size_t index,
 void proxy_adopt_sockets(struct proxy *proxy, const char *listener, bool begin,
     const int *fds, const int *places, size_t count);
 
+/* Whether a socket that was given up still accepts those that waited. */
+bool proxy_is_closing(const struct proxy *proxy);
+
 /* Close and free everything; NULL is fine. */
 void proxy_free(struct proxy *proxy);
 

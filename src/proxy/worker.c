@@ -116,6 +116,19 @@ proxy_adopt_sockets(struct proxy *proxy, const char *name, bool begin,
 			(void)close(fds[i]);
 }
 
+bool
+proxy_is_closing(const struct proxy *proxy)
+{
+	const struct listener_socket *socket;
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++)
+		STAILQ_FOREACH (socket, &proxy->listeners[i]->leaving, next)
+			if (weir_server_fd(socket->server) != -1)
+				return true;
+	return false;
+}
+
 /* ---- so many workers ---- */
 
 static void
