@@ -32,7 +32,7 @@
 #define BOARD_CHILDREN	4096	    /* programs that one worker runs */
 #define BOARD_NAME	256	    /* with its NUL */
 #define BOARD_CHECK	128
-#define BOARD_TICKET	80 /* bytes of board_ticket_key() */
+#define BOARD_TICKET	80    /* bytes of board_ticket_key() */
 #define BOARD_REST_MS	10000 /* a server's row is not used anew before */
 
 /* ---- one worker ---- */
@@ -68,7 +68,7 @@ struct board_listener_sum {
 };
 
 struct board_listener {
-	_Atomic uint32_t use; /* board.c's */
+	_Atomic uint32_t use; /* board_rows.c's */
 	_Atomic uint32_t flags;
 	char name[BOARD_NAME];
 	_Atomic uint64_t peak;

@@ -3,8 +3,10 @@ noinst_LTLIBRARIES += %D%/libproxy.la
 %C%_libproxy_la_LIBADD = src/config/libconfig.la src/log/liblog.la \
     src/proto/libproto.la
 %C%_libproxy_la_SOURCES = %D%/acl.c %D%/acl.h %D%/board.c %D%/board.h \
+    %D%/board_priv.h %D%/board_rows.c \
     %D%/figures.c %D%/handed.c %D%/handed.h \
     %D%/listener.c %D%/listener.h \
+    %D%/listener_address.c %D%/listener_priv.h %D%/listener_socket.c \
     %D%/listener_bind.c %D%/listener_bind.h %D%/reload.c %D%/reload.h \
     %D%/reload_commit.c %D%/reload_match.c %D%/reload_open.c %D%/reload_priv.h %D%/proxy.c %D%/proxy.h %D%/proxy_priv.h \
     %D%/room.c %D%/room.h %D%/session.c %D%/session.h %D%/session_forward.c \

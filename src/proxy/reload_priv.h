@@ -85,7 +85,7 @@ void reload_free_all(struct proxy_reload *reload);
 void reload_open_sockets(struct proxy_reload *reload);
 void reload_give_back_sockets(struct proxy_reload *reload);
 
-/* listener.c: the socket listens, or why not. False where the reload does not
+/* listener_socket.c: it listens, or why not. False where the reload does not
  * care, as it was there before. */
 bool reload_socket_done(struct reload_socket *socket, int err);
 
