@@ -205,7 +205,7 @@ weir__tls_shut(struct weir_socket *s)
 {
 	struct weir__tls *t = s->tls;
 
-	if (t->ssl == NULL)
+	if (t->wire == NULL)
 		return;
 	(void)event_del(&t->timer);
 	/* Else OpenSSL takes an end without close_notify for an attack, and
@@ -220,6 +220,8 @@ weir__tls_shut(struct weir_socket *s)
 	if (t->prefix != NULL)
 		evbuffer_free(t->prefix);
 	t->prefix = NULL;
+	free(t->hello);
+	t->hello = NULL;
 	t->plain = 0;
 }
 
@@ -318,11 +320,26 @@ handshake_done(struct weir_socket *s)
 }
 
 static void
+handshake_broke(struct weir_socket *s, int err)
+{
+	weir__tls_set_error(
+	    s->tls, "the connection broke: %s", weir_error_text(err));
+	handshake_failed(s, err);
+}
+
+static void
 handshake(struct weir_socket *s)
 {
 	struct weir__tls *t = s->tls;
 	int result, kind, err;
 
+	if (t->ssl == NULL) {
+		result = weir__tls_meet(s);
+		if (result < 0)
+			handshake_broke(s, result);
+		if (result <= 0)
+			return;
+	}
 	enter(t);
 	result = SSL_do_handshake(t->ssl);
 	kind = SSL_get_error(t->ssl, result);
@@ -332,13 +349,10 @@ handshake(struct weir_socket *s)
 		return;
 	}
 	err = flush(t);
-	if (err != 0) {
-		weir__tls_set_error(
-		    t, "the connection broke: %s", weir_error_text(err));
-		handshake_failed(s, err);
-	} else if (result == 1) {
+	if (err != 0)
+		handshake_broke(s, err);
+	else if (result == 1)
 		handshake_done(s);
-	}
 }
 
 void

@@ -2,8 +2,15 @@
  * TLS begins: what a socket needs for it is made from a context and options,
  * and what the socket had read and queued before is put where it belongs. The
  * handshake itself, and all that follows, is tls.c's.
+ *
+ * OpenSSL takes some 40 KiB from its first byte on. Strangers who connect and
+ * stall are to cost little, so a server's part of it is made only when the
+ * client's hello is whole, or what came is none: then OpenSSL says so in its
+ * words. Until then the bytes stand with those that were read before TLS.
  */
 #include "config.h"
+
+#include <sys/socket.h>
 
 #include <ctype.h>
 #include <errno.h>
@@ -23,6 +30,7 @@
 #include "net/server_priv.h"
 #include "net/socket_priv.h"
 #include "net/tls_priv.h"
+#include "proto/hello.h"
 
 #define HANDSHAKE_MS (120 * 1000)
 
@@ -119,50 +127,115 @@ attach(struct weir__tls *t)
 	BIO *bio = BIO_new(t->context->bio);
 
 	t->ssl = SSL_new(t->context->ssl);
-	t->wire = evbuffer_new();
-	if (bio == NULL || t->ssl == NULL || t->wire == NULL) {
+	if (bio == NULL || t->ssl == NULL) {
 		BIO_free(bio);
 		SSL_free(t->ssl);
 		t->ssl = NULL;
-		if (t->wire != NULL)
-			evbuffer_free(t->wire);
 		return -ENOMEM;
 	}
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
 	(void)SSL_set_app_data(t->ssl, t);
+	if (t->allow_truncation)
+		(void)SSL_set_options(t->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	return 0;
 }
+
+/* ---- a client's hello ---- */
+
+static int
+expect_hello(struct weir__tls *t)
+{
+	t->hello = calloc(1, sizeof(*t->hello));
+	if (t->prefix == NULL)
+		t->prefix = evbuffer_new();
+	return t->hello != NULL && t->prefix != NULL ? 0 : -ENOMEM;
+}
+
+static bool
+hello_is_whole(struct weir__tls *t)
+{
+	size_t length = evbuffer_get_length(t->prefix);
+	const void *bytes = evbuffer_pullup(t->prefix, -1);
+
+	/* What is none, or too large a one, is for OpenSSL to judge. */
+	return length > 0 && (bytes == NULL || hello_read(t->hello, bytes,
+						   length) != HELLO_NEED_MORE);
+}
+
+/* Nothing more is needed than what is there, or ended. 1, 0 or an error. */
+static int
+read_hello(struct weir_socket *s)
+{
+	unsigned char *scratch = weir__loop_scratch(s->loop);
+	ssize_t n;
+
+	if (hello_is_whole(s->tls))
+		return 1;
+	if (scratch == NULL)
+		return -ENOMEM;
+	do {
+		n = recv(s->fd, scratch, WEIR__SCRATCH, MSG_DONTWAIT);
+	} while (n == -1 && errno == EINTR);
+	if (n == 0)
+		return 1;
+	if (n == -1)
+		return errno == EAGAIN ? 0 : -errno;
+	weir__socket_touch(s);
+	if (evbuffer_add(s->tls->prefix, scratch, (size_t)n) == -1)
+		return -ENOMEM;
+	return hello_is_whole(s->tls) ? 1 : 0;
+}
+
+int
+weir__tls_meet(struct weir_socket *s)
+{
+	struct weir__tls *t = s->tls;
+	int met = read_hello(s);
+
+	if (met <= 0)
+		return met;
+	free(t->hello);
+	t->hello = NULL;
+	met = attach(t);
+	if (met != 0)
+		return met;
+	SSL_set_accept_state(t->ssl);
+	return 1;
+}
+
+/* ---- from options ---- */
 
 static int
 set_up(struct weir__tls *t, const struct weir_secure_options *o)
 {
 	int err = weir__tls_alpn(&t->alpn, &t->alpn_length, o->alpn);
 
-	if (err == 0)
-		err = attach(t);
 	if (err != 0)
 		return err;
 	(void)evtimer_assign(
 	    &t->timer, weir_loop_base(t->socket->loop), weir__tls_on_timer, t);
 	t->timeout_ms = o->handshake_timeout_ms != 0 ? o->handshake_timeout_ms
 						     : HANDSHAKE_MS;
-	if (o->allow_truncation)
-		(void)SSL_set_options(t->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	if (t->context->server)
-		SSL_set_accept_state(t->ssl);
-	else
-		err = set_client(t, o);
-	if (err == 0 && o->received_length > 0) {
+	t->allow_truncation = o->allow_truncation;
+	t->wire = evbuffer_new();
+	if (t->wire == NULL)
+		return -ENOMEM;
+	if (o->received_length > 0) {
 		t->prefix = evbuffer_new();
 		if (t->prefix == NULL || evbuffer_add(t->prefix, o->received,
 					     o->received_length) == -1)
-			err = -ENOMEM;
+			return -ENOMEM;
 	}
-	if (err == 0 && o->preface_length > 0 &&
+	if (o->preface_length > 0 &&
 	    evbuffer_add(t->wire, o->preface, o->preface_length) == -1)
-		err = -ENOMEM;
+		return -ENOMEM;
+	if (t->context->server)
+		return expect_hello(t);
+	err = attach(t);
+	if (err == 0)
+		err = set_client(t, o);
 	ERR_clear_error();
 	return err;
 }

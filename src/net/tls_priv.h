@@ -22,6 +22,7 @@
 #include <weir/tls.h>
 
 struct evbuffer;
+struct hello;
 
 /* Where the text of an error goes; text may be NULL. */
 struct weir__complaint {
@@ -86,12 +87,14 @@ BIO_METHOD *weir__tls_bio_method(void);
 struct weir__tls {
 	struct weir_socket *socket;
 	struct weir_tls_context *context;
-	SSL *ssl; /* NULL once the socket is closed */
+	SSL *ssl; /* NULL before a client's hello, and once the socket is closed
+		   */
 	struct event timer;
 	uint64_t timeout_ms;
 
 	struct evbuffer *wire;	 /* to be sent as it is */
-	struct evbuffer *prefix; /* was read before TLS began; or NULL */
+	struct evbuffer *prefix; /* was read before TLS or SSL was; or NULL */
+	struct hello *hello;	 /* until ssl is made for it; or NULL */
 	size_t plain;		 /* the owner's bytes that are in wire */
 
 	bool begun, ready;
@@ -101,6 +104,7 @@ struct weir__tls {
 	bool failed;	/* SSL is of no use any more */
 	bool broken;	/* nothing can be sent any more */
 	bool by_server; /* a server's, which is told how it goes */
+	bool allow_truncation;
 
 	int io_error; /* of the last call into SSL */
 	bool io_eof;
@@ -123,6 +127,12 @@ struct weir_tls_session {
 	uint64_t context;
 	char *name;
 };
+
+/* ---- tls_begin.c ---- */
+
+/* Read a client's hello, and make SSL for it once it is whole: 1 then, 0 while
+ * more is to come, or an error. Only where there is no SSL yet. */
+int weir__tls_meet(struct weir_socket *s);
 
 /* ---- tls_peer.c ---- */
 

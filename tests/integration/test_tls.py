@@ -8,8 +8,8 @@ import ssl
 import pytest
 
 from fronttest import (Authority, TlsBackend, client_context, client_hello,
-                       echoes, get, has, listens, read_exactly, read_line,
-                       read_v2, server_context, start_haproxy, start_nginx,
+                       echoes, get, has, listens, made_hello, read_exactly,
+                       read_line, read_v2, records, server_context, start_haproxy, start_nginx,
                        tlv, v2)
 from weirtest import (DEADLINE, MEASURABLE, answer_at_end, echo, ended,
                       eventually, free_port, reset, run)
@@ -168,7 +168,9 @@ def test_a_record_that_is_cut_ends_the_connection(weir, backend, authority):
 
 @pytest.mark.parametrize("junk", [b"GET / HTTP/1.0\r\n\r\n", bytes(100),
                                   b"\x16\x03\x01\0\4\2\0\0\0",
-                                  b"\x80\x2e\x01\x03\x01" + bytes(60)])
+                                  b"\x80\x2e\x01\x03\x01" + bytes(60),
+                                  b"\x16\x03\x01\0\4\1\2\1\x45",
+                                  made_hello(b"a" * 300)])
 def test_what_is_no_tls_is_closed_and_reaches_no_server(weir, backend,
                                                         authority, junk):
     b = backend()
@@ -185,6 +187,51 @@ def test_what_is_no_tls_is_closed_and_reaches_no_server(weir, backend,
     assert not b.connections
     assert w.log_find("debug no TLS listener=l")
     assert not w.log_find(" (warn|error) ")
+
+
+@pytest.mark.parametrize("each, at_once", [(1, True), (50, True), (50, False),
+                                           (16384, False)])
+def test_a_hello_may_come_in_pieces_and_records(weir, backend, authority,
+                                                each, at_once):
+    w = weir(ending(backend(echo), authority.sign("a.example")))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context(authority.path).wrap_bio(
+        incoming, outgoing, server_hostname="a.example")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = records(outgoing.read()[5:], each)
+    c = w.connect()
+    for i in range(0, len(hello), len(hello) if at_once else 100):
+        c.sendall(hello[i:i + (len(hello) if at_once else 100)])
+    while True:
+        incoming.write(c.recv(65536))
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            pass
+    tls.write(b"after all")
+    c.sendall(outgoing.read())
+    while True:
+        try:
+            assert tls.read(100) == b"after all"
+            break
+        except ssl.SSLWantReadError:
+            incoming.write(c.recv(65536))
+
+
+@pytest.mark.parametrize("part", [1, 200])
+def test_a_hello_that_ends_before_it_is_whole(weir, backend, authority, part):
+    b = backend()
+    w = weir(ending(b, authority.sign("a.example")), keys={
+        "log_level": "debug"})
+    c = w.connect()
+    c.sendall(client_hello("a.example")[:part])
+    c.shutdown(socket.SHUT_WR)
+    assert ended(c)
+    assert w.access()[0]["end"] == "tls_failed"
+    assert w.log_find("the peer ended the connection during the handshake")
+    assert not b.connections
 
 
 def test_an_altered_record_ends_the_connection(weir, backend, authority):
@@ -354,20 +401,28 @@ def test_each_worker_reads_the_tickets_of_all(weir, backend, authority):
                          ids=["silent", "half"])
 def test_handshakes_that_stall_are_ended_and_cost_little(weir, backend,
                                                          authority, said):
-    count = int(os.environ.get("WEIR_STALLS", "200"))
-    b = backend()
+    count = int(os.environ.get("WEIR_STALLS",
+                               "500" if MEASURABLE else "50"))
+    b = backend(echo)
     w = weir(ending(b, authority.sign("a.example"),
-                    handshake_timeout="1500ms", backlog=4096))
+                    handshake_timeout="2s", backlog=4096))
+    with wrap(w, client_context(authority.path)) as c:
+        assert echoes(c)
+    w.access()
     before = w.rss()
-    for _ in range(count):
-        w.connect().sendall(said)
-    w.wait_figures(accepted=count)
+    stalled = [w.connect() for _ in range(count)]
+    for c in stalled:
+        c.sendall(said)
+    w.wait_figures(accepted=count + 1)
+    with wrap(w, client_context(authority.path)) as c:
+        assert echoes(c)
     grown = w.rss() - before
-    w.wait_figures(connections=0, closed=count)
-    assert {x["end"] for x in w.access(count)} == {"tls_failed"}
-    assert not b.connections
+    w.wait_figures(connections=0, closed=count + 2)
+    ends = [x["end"] for x in w.access(count + 2)]
+    assert ends.count("tls_failed") == count
+    assert len(b.connections) == 2
     if MEASURABLE:
-        assert grown < 2 * 1024 * 1024 + count * 65536, grown
+        assert grown < 1024 * 1024 + count * 16384, grown
 
 
 # ---- with a PROXY header ----
