@@ -84,14 +84,20 @@ set_host(struct use *use)
 	set_families(use);
 }
 
-/* By kind, then by first port, so that only neighbours need comparing. */
+/* By kind, then by path or first port, so that only neighbours need comparing.
+ */
 static int
 compare_uses(const void *a, const void *b)
 {
 	const struct use *x = a, *y = b;
+	int order = 0;
 
 	if (x->endpoint->kind != y->endpoint->kind)
 		return x->endpoint->kind < y->endpoint->kind ? -1 : 1;
+	if (x->endpoint->kind == WEIR_ENDPOINT_UNIX)
+		order = strcmp(x->endpoint->name, y->endpoint->name);
+	if (order != 0)
+		return order;
 	if (x->endpoint->port_first != y->endpoint->port_first)
 		return x->endpoint->port_first < y->endpoint->port_first ? -1
 									 : 1;
@@ -204,14 +210,29 @@ note_conflict(
 	strbuf_free(&text);
 }
 
+/* Whether none before a in order can meet b; no range of ports is wider. */
+static bool
+is_past(const struct use *a, const struct use *b, unsigned widest)
+{
+	if (a->endpoint->kind != b->endpoint->kind)
+		return true;
+	if (b->endpoint->kind == WEIR_ENDPOINT_TCP)
+		return b->endpoint->port_last == 0 ||
+		       a->endpoint->port_first + widest <
+			   b->endpoint->port_first;
+	return b->endpoint->kind == WEIR_ENDPOINT_UNIX &&
+	       strcmp(a->endpoint->name, b->endpoint->name) != 0;
+}
+
 /* The first use before b in order that b meets, or none. */
 static void
-check_use(struct config_builder *builder, const struct use *uses, size_t b)
+check_use(struct config_builder *builder, const struct use *uses, size_t b,
+    unsigned widest)
 {
 	size_t a;
 
 	for (a = b; a-- > 0;) {
-		if (uses[a].endpoint->kind != uses[b].endpoint->kind)
+		if (is_past(&uses[a], &uses[b], widest))
 			return;
 		if (uses_meet(&uses[a], &uses[b])) {
 			note_conflict(builder, &uses[a], &uses[b]);
@@ -225,6 +246,7 @@ config_check_conflicts(
     struct config_builder *builder, const struct config *config)
 {
 	size_t count = 0, i, j;
+	unsigned widest = 0, wide;
 	struct use *uses;
 
 	for (i = 0; i < config->listener_count; i++)
@@ -244,9 +266,14 @@ config_check_conflicts(
 			use->endpoint = &use->row->endpoint;
 			if (use->endpoint->kind == WEIR_ENDPOINT_TCP)
 				set_host(use);
+			wide = (unsigned)(use->endpoint->port_last -
+					  use->endpoint->port_first);
+			if (use->endpoint->kind == WEIR_ENDPOINT_TCP &&
+			    wide > widest)
+				widest = wide;
 		}
 	qsort(uses, count, sizeof(*uses), compare_uses);
 	for (i = 1; i < count; i++)
-		check_use(builder, uses, i);
+		check_use(builder, uses, i, widest);
 	free(uses);
 }

@@ -25,7 +25,7 @@
 
 /* The number goes up with each change of board_priv.h. */
 #define MAGIC  UINT64_C(0x7765697262726431)
-#define LAYOUT 3
+#define LAYOUT 4
 
 /* ---- the mapping ---- */
 
@@ -41,7 +41,7 @@ board_now_ms(void)
 static int
 map_fd(struct board **ret, int fd)
 {
-	struct board *board = malloc(sizeof(*board));
+	struct board *board = calloc(1, sizeof(*board));
 	void *at;
 
 	if (board == NULL)

@@ -268,6 +268,9 @@ long board_server_row(struct board *board, long upstream, const char *name,
     const struct weir_address *address);
 long board_server_find(const struct board *board, long upstream,
     const char *name, const struct weir_address *address);
+/* The one of an upstream after a row, the first with -1; -ENOENT: that was the
+ * last. Those that are gone are among them. */
+long board_server_next(const struct board *board, long upstream, long row);
 void board_server_gone(struct board *board, long row);
 struct board_server *board_server(struct board *board, long row);
 struct board_server_slot *board_server_slot(

@@ -19,8 +19,6 @@ read_number(const uint64_t *number)
 	return __atomic_load_n(number, __ATOMIC_RELAXED);
 }
 
-/* ---- listeners ---- */
-
 static bool
 name_fits(const char *name)
 {
@@ -33,12 +31,75 @@ use_of(const _Atomic uint32_t *use)
 	return atomic_load_explicit(use, memory_order_acquire);
 }
 
+/* ---- chains ---- */
+
+static _Atomic uint32_t *
+chain_of(struct names *names, const char *name)
+{
+	uint32_t hash = 2166136261U; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619U;
+	return &names->first[(hash ^ hash >> 16) % BOARD_LISTENERS];
+}
+
+/* Before the first row after it. */
+static void
+chain_add(_Atomic uint32_t *link, _Atomic uint32_t *next, long row)
+{
+	while (*link != 0 && *link <= (uint32_t)row)
+		link = &next[*link - 1];
+	atomic_store(&next[row], *link);
+	atomic_store(link, (uint32_t)row + 1);
+}
+
+/* Where it is in none nothing happens. */
+static void
+chain_remove(_Atomic uint32_t *link, _Atomic uint32_t *next, long row)
+{
+	while (*link != 0 && *link != (uint32_t)row + 1)
+		link = &next[*link - 1];
+	if (*link != 0)
+		atomic_store(link, next[row]);
+}
+
+static void
+set_used(_Atomic uint32_t *use, _Atomic uint32_t *used, uint32_t to)
+{
+	bool was = atomic_exchange(use, to) == ROW_USED;
+
+	if (was != (to == ROW_USED))
+		atomic_fetch_add(used, was ? UINT32_MAX : 1);
+}
+
+/* ---- listeners ---- */
+
+/* -ENOENT: not in its chain; of that the keeper alone may be sure. */
+static long
+find_listener(const struct board *board, const char *name)
+{
+	struct names *names = &board->map->listener_names;
+	const struct board_listener *row = board->map->listener;
+	uint32_t i = atomic_load(chain_of(names, name)), steps;
+
+	for (steps = 0; i != 0 && steps < BOARD_LISTENERS; steps++) {
+		if (use_of(&row[i - 1].use) != ROW_FREE &&
+		    strcmp(row[i - 1].name, name) == 0)
+			return (long)i - 1;
+		i = atomic_load(&names->next[i - 1]);
+	}
+	return -ENOENT;
+}
+
 long
 board_listener_find(const struct board *board, const char *name)
 {
 	const struct board_listener *row = board->map->listener;
 	uint32_t i, n = atomic_load(&board->map->listeners);
+	long found = find_listener(board, name);
 
+	if (found >= 0)
+		return found;
 	for (i = 0; i < n; i++)
 		if (use_of(&row[i].use) != ROW_FREE &&
 		    strcmp(row[i].name, name) == 0)
@@ -48,16 +109,19 @@ board_listener_find(const struct board *board, const char *name)
 
 /* One that nobody counts in any more, or one more. */
 static long
-free_listener(const struct board *board)
+free_listener(struct board *board)
 {
 	const struct board_listener *row = board->map->listener;
-	uint32_t i, n = atomic_load(&board->map->listeners);
+	uint32_t i, k, n = atomic_load(&board->map->listeners);
+	uint32_t all = board->map->listener_names.used == n ? 0 : n;
 
-	for (i = 0; i < n; i++)
+	for (k = 0; k < all; k++) {
+		i = board->try_listener++ % n;
 		if (use_of(&row[i].use) == ROW_FREE ||
 		    (use_of(&row[i].use) == ROW_GONE &&
 			board_listener_connections(board, (long)i) == 0))
 			return (long)i;
+	}
 	return n < BOARD_LISTENERS ? (long)n : -ENOSPC;
 }
 
@@ -65,26 +129,29 @@ long
 board_listener_row(struct board *board, const char *name)
 {
 	struct map *map = board->map;
+	struct names *names = &map->listener_names;
 	struct board_listener *row;
 	unsigned worker;
 	long i;
 
 	if (!name_fits(name))
 		return -ENAMETOOLONG;
-	i = board_listener_find(board, name);
+	i = find_listener(board, name);
 	if (i < 0) {
 		i = free_listener(board);
 		if (i < 0)
 			return i;
 		row = &map->listener[i];
+		chain_remove(chain_of(names, row->name), names->next, i);
 		atomic_store(&row->use, ROW_FREE);
 		memset(row, 0, sizeof(*row));
 		for (worker = 0; worker < board_workers(board); worker++)
 			memset(&map->area[worker].listeners[i], 0,
 			    sizeof(map->area[worker].listeners[i]));
 		strcpy(row->name, name);
+		chain_add(chain_of(names, name), names->next, i);
 	}
-	atomic_store(&map->listener[i].use, ROW_USED);
+	set_used(&map->listener[i].use, &names->used, ROW_USED);
 	if (atomic_load(&map->listeners) <= (uint32_t)i)
 		atomic_store(&map->listeners, (uint32_t)i + 1);
 	return i;
@@ -93,7 +160,8 @@ board_listener_row(struct board *board, const char *name)
 void
 board_listener_gone(struct board *board, long row)
 {
-	atomic_store(&board->map->listener[row].use, ROW_GONE);
+	set_used(&board->map->listener[row].use,
+	    &board->map->listener_names.used, ROW_GONE);
 }
 
 struct board_listener *
@@ -148,12 +216,32 @@ board_listener_connections(const struct board *board, long row)
 
 /* ---- upstreams ---- */
 
+/* -ENOENT: not in its chain; of that the keeper alone may be sure. */
+static long
+find_upstream(const struct board *board, const char *name)
+{
+	struct names *names = &board->map->upstream_names;
+	const struct board_upstream *row = board->map->upstream;
+	uint32_t i = atomic_load(chain_of(names, name)), steps;
+
+	for (steps = 0; i != 0 && steps < BOARD_UPSTREAMS; steps++) {
+		if (use_of(&row[i - 1].use) != ROW_FREE &&
+		    strcmp(row[i - 1].name, name) == 0)
+			return (long)i - 1;
+		i = atomic_load(&names->next[i - 1]);
+	}
+	return -ENOENT;
+}
+
 long
 board_upstream_find(const struct board *board, const char *name)
 {
 	const struct board_upstream *row = board->map->upstream;
 	uint32_t i, n = atomic_load(&board->map->upstreams);
+	long found = find_upstream(board, name);
 
+	if (found >= 0)
+		return found;
 	for (i = 0; i < n; i++)
 		if (use_of(&row[i].use) != ROW_FREE &&
 		    strcmp(row[i].name, name) == 0)
@@ -164,28 +252,28 @@ board_upstream_find(const struct board *board, const char *name)
 static bool
 upstream_busy(const struct board *board, long upstream)
 {
-	const struct board_server *row = board->map->server;
-	uint32_t i, n = atomic_load(&board->map->servers);
+	long i = -1;
 
-	for (i = 0; i < n; i++)
-		if (use_of(&row[i].use) != ROW_FREE &&
-		    row[i].upstream == (uint32_t)upstream &&
-		    board_server_connections(board, (long)i) > 0)
+	while ((i = board_server_next(board, upstream, i)) >= 0)
+		if (board_server_connections(board, i) > 0)
 			return true;
 	return board_upstream_queued(board, upstream) > 0;
 }
 
 static long
-free_upstream(const struct board *board)
+free_upstream(struct board *board)
 {
 	const struct board_upstream *row = board->map->upstream;
-	uint32_t i, n = atomic_load(&board->map->upstreams);
+	uint32_t i, k, n = atomic_load(&board->map->upstreams);
+	uint32_t all = board->map->upstream_names.used == n ? 0 : n;
 
-	for (i = 0; i < n; i++)
+	for (k = 0; k < all; k++) {
+		i = board->try_upstream++ % n;
 		if (use_of(&row[i].use) == ROW_FREE ||
 		    (use_of(&row[i].use) == ROW_GONE &&
 			!upstream_busy(board, (long)i)))
 			return (long)i;
+	}
 	return n < BOARD_UPSTREAMS ? (long)n : -ENOSPC;
 }
 
@@ -194,30 +282,31 @@ free_upstream(const struct board *board)
 static void
 forget_servers(struct board *board, long upstream)
 {
-	struct board_server *row = board->map->server;
-	uint32_t i, n = atomic_load(&board->map->servers);
+	long i = -1;
 
-	for (i = 0; i < n; i++)
-		if (row[i].upstream == (uint32_t)upstream)
-			atomic_store(&row[i].use, ROW_FREE);
+	while ((i = board_server_next(board, upstream, i)) >= 0)
+		set_used(&board->map->server[i].use, &board->map->servers_used,
+		    ROW_FREE);
 }
 
 long
 board_upstream_row(struct board *board, const char *name)
 {
 	struct map *map = board->map;
+	struct names *names = &map->upstream_names;
 	struct board_upstream *row;
 	unsigned worker;
 	long i;
 
 	if (!name_fits(name))
 		return -ENAMETOOLONG;
-	i = board_upstream_find(board, name);
+	i = find_upstream(board, name);
 	if (i < 0) {
 		i = free_upstream(board);
 		if (i < 0)
 			return i;
 		row = &map->upstream[i];
+		chain_remove(chain_of(names, row->name), names->next, i);
 		atomic_store(&row->use, ROW_FREE);
 		forget_servers(board, i);
 		memset(row, 0, sizeof(*row));
@@ -225,8 +314,9 @@ board_upstream_row(struct board *board, const char *name)
 			memset(&map->area[worker].upstreams[i], 0,
 			    sizeof(map->area[worker].upstreams[i]));
 		strcpy(row->name, name);
+		chain_add(chain_of(names, name), names->next, i);
 	}
-	atomic_store(&map->upstream[i].use, ROW_USED);
+	set_used(&map->upstream[i].use, &names->used, ROW_USED);
 	if (atomic_load(&map->upstreams) <= (uint32_t)i)
 		atomic_store(&map->upstreams, (uint32_t)i + 1);
 	return i;
@@ -235,14 +325,13 @@ board_upstream_row(struct board *board, const char *name)
 void
 board_upstream_gone(struct board *board, long row)
 {
-	const struct board_server *server = board->map->server;
-	uint32_t i, n = atomic_load(&board->map->servers);
+	long i = -1;
 
-	for (i = 0; i < n; i++)
-		if (use_of(&server[i].use) == ROW_USED &&
-		    server[i].upstream == (uint32_t)row)
-			board_server_gone(board, (long)i);
-	atomic_store(&board->map->upstream[row].use, ROW_GONE);
+	while ((i = board_server_next(board, row, i)) >= 0)
+		if (board_server_used(board, i))
+			board_server_gone(board, i);
+	set_used(&board->map->upstream[row].use,
+	    &board->map->upstream_names.used, ROW_GONE);
 }
 
 struct board_upstream *
@@ -270,19 +359,43 @@ board_upstream_queued(const struct board *board, long row)
 
 /* ---- servers ---- */
 
+/* Where the keeper takes a row out of the chain meanwhile, it leads into
+ * another one: then it is gone through once more. */
+long
+board_server_next(const struct board *board, long upstream, long row)
+{
+	const struct map *map = board->map;
+	uint32_t next, steps;
+
+	if (upstream < 0)
+		return -ENOENT;
+	next = row >= 0 && map->server[row].upstream == (uint32_t)upstream
+		   ? atomic_load(&map->next_server[row])
+		   : atomic_load(&map->first_server[upstream]);
+	for (steps = 0; next != 0 && steps < BOARD_SERVERS; steps++) {
+		if (map->server[next - 1].upstream != (uint32_t)upstream) {
+			next = atomic_load(&map->first_server[upstream]);
+			continue;
+		}
+		if ((long)next - 1 > row &&
+		    use_of(&map->server[next - 1].use) != ROW_FREE)
+			return (long)next - 1;
+		next = atomic_load(&map->next_server[next - 1]);
+	}
+	return -ENOENT;
+}
+
 long
 board_server_find(const struct board *board, long upstream, const char *name,
     const struct weir_address *address)
 {
 	const struct board_server *row = board->map->server;
-	uint32_t i, n = atomic_load(&board->map->servers);
+	long i = -1;
 
-	for (i = 0; i < n; i++)
-		if (use_of(&row[i].use) != ROW_FREE &&
-		    row[i].upstream == (uint32_t)upstream &&
-		    strcmp(row[i].name, name) == 0 &&
+	while ((i = board_server_next(board, upstream, i)) >= 0)
+		if (strcmp(row[i].name, name) == 0 &&
 		    weir_address_equal(&row[i].address, address))
-			return (long)i;
+			return i;
 	return -ENOENT;
 }
 
@@ -299,14 +412,17 @@ is_left(const struct board *board, long i)
 }
 
 static long
-free_server(const struct board *board)
+free_server(struct board *board)
 {
 	const struct board_server *row = board->map->server;
-	uint32_t i, n = atomic_load(&board->map->servers);
+	uint32_t i, k, n = atomic_load(&board->map->servers);
+	uint32_t all = board->map->servers_used == n ? 0 : n;
 
-	for (i = 0; i < n; i++)
+	for (k = 0; k < all; k++) {
+		i = board->try_server++ % n;
 		if (use_of(&row[i].use) == ROW_FREE || is_left(board, (long)i))
 			return (long)i;
+	}
 	return n < BOARD_SERVERS ? (long)n : -ENOSPC;
 }
 
@@ -327,6 +443,8 @@ board_server_row(struct board *board, long upstream, const char *name,
 		if (i < 0)
 			return i;
 		row = &map->server[i];
+		chain_remove(
+		    &map->first_server[row->upstream], map->next_server, i);
 		atomic_store(&row->use, ROW_FREE);
 		memset(row, 0, sizeof(*row));
 		for (worker = 0; worker < board_workers(board); worker++)
@@ -335,8 +453,9 @@ board_server_row(struct board *board, long upstream, const char *name,
 		row->upstream = (uint32_t)upstream;
 		row->address = *address;
 		strcpy(row->name, name);
+		chain_add(&map->first_server[upstream], map->next_server, i);
 	}
-	atomic_store(&map->server[i].use, ROW_USED);
+	set_used(&map->server[i].use, &map->servers_used, ROW_USED);
 	if (atomic_load(&map->servers) <= (uint32_t)i)
 		atomic_store(&map->servers, (uint32_t)i + 1);
 	return i;
@@ -346,7 +465,8 @@ void
 board_server_gone(struct board *board, long row)
 {
 	atomic_store(&board->map->server[row].gone_ms, board_now_ms());
-	atomic_store(&board->map->server[row].use, ROW_GONE);
+	set_used(
+	    &board->map->server[row].use, &board->map->servers_used, ROW_GONE);
 }
 
 struct board_server *

@@ -230,16 +230,16 @@ kept_find_addresses(const struct kept_server *server, struct kept_address **ret)
 {
 	struct board *board = board_of(server);
 	uint64_t origin = origin_of(server->config);
-	long row, n = board_servers(board);
 	const struct board_server *state;
 	struct kept_address *grown;
 	size_t count = 0;
+	long row = -1;
 
 	*ret = NULL;
-	for (row = 0; row < n; row++) {
+	while (
+	    (row = board_server_next(board, server->upstream->row, row)) >= 0) {
 		state = board_server(board, row);
 		if (!board_server_used(board, row) ||
-		    state->upstream != (uint32_t)server->upstream->row ||
 		    atomic_load(&state->origin) != origin ||
 		    strcmp(state->name, server->config->name) != 0)
 			continue;

@@ -103,13 +103,11 @@ static size_t
 count_rows(const struct upstream *upstream)
 {
 	struct board *board = upstream->all->board;
-	long i, n = board_servers(board);
+	long i = -1;
 	size_t count = 0;
 
-	for (i = 0; i < n; i++)
-		count +=
-		    board_server_used(board, i) &&
-		    board_server(board, i)->upstream == (uint32_t)upstream->row;
+	while ((i = board_server_next(board, upstream->row, i)) >= 0)
+		count += board_server_used(board, i);
 	return count;
 }
 
@@ -146,17 +144,15 @@ fill_list(struct upstream *upstream, struct server **servers, size_t room,
     size_t *count)
 {
 	struct board *board = upstream->all->board;
-	long row, rows = board_servers(board);
-	const struct board_server *state;
 	const struct config_server *config;
+	long row = -1;
 
-	for (row = 0; row < rows && *count < room; row++) {
-		state = board_server(board, row);
-		if (!board_server_used(board, row) ||
-		    state->upstream != (uint32_t)upstream->row)
+	while (*count < room &&
+	       (row = board_server_next(board, upstream->row, row)) >= 0) {
+		if (!board_server_used(board, row))
 			continue;
 		/* What a reload is about to take away has none. */
-		config = config_of(upstream, state->name);
+		config = config_of(upstream, board_server(board, row)->name);
 		if (config == NULL)
 			continue;
 		servers[*count] = take_server(upstream, row, config);

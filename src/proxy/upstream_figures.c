@@ -151,16 +151,18 @@ compare_rows(const void *left, const void *right, void *user)
 static size_t
 find_rows(const struct proxy *proxy, long upstream, long **ret)
 {
-	long row, rows = board_servers(proxy->board);
-	size_t count = 0;
+	size_t count = 0, room = 0;
+	long row = -1;
 
-	*ret = calloc((size_t)rows + 1, sizeof(**ret));
+	while ((row = board_server_next(proxy->board, upstream, row)) >= 0)
+		room++;
+	*ret = calloc(room + 1, sizeof(**ret));
 	if (*ret == NULL)
 		return 0;
-	for (row = 0; row < rows; row++)
-		if (board_server_used(proxy->board, row) &&
-		    board_server(proxy->board, row)->upstream ==
-			(uint32_t)upstream)
+	row = -1;
+	while (count < room &&
+	       (row = board_server_next(proxy->board, upstream, row)) >= 0)
+		if (board_server_used(proxy->board, row))
 			(*ret)[count++] = row;
 	qsort_r(*ret, count, sizeof(**ret), compare_rows, proxy->board);
 	return count;

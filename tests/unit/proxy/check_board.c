@@ -140,6 +140,81 @@ START_TEST(servers_are_found_by_upstream_name_and_address)
 }
 END_TEST
 
+#define MANY 1000
+
+static long
+row_of(char kind, long i)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%c%ld", kind, i);
+	return board_listener_row(board, name);
+}
+
+static long
+find_of(char kind, long i)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%c%ld", kind, i);
+	return board_listener_find(board, name);
+}
+
+/* Rows that go and are used anew change from one chain to another. */
+START_TEST(each_of_many_is_found_by_the_name_it_has_now)
+{
+	long i, rows[MANY];
+
+	for (i = 0; i < MANY; i++)
+		rows[i] = row_of('a', i);
+	for (i = 0; i < MANY; i += 2)
+		board_listener_gone(board, rows[i]);
+	for (i = 0; i < MANY / 2; i++)
+		ck_assert_int_lt(row_of('b', i), MANY);
+	ck_assert_int_eq(row_of('b', MANY), MANY);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(
+		    find_of('a', i), i % 2 == 0 ? -ENOENT : rows[i]);
+	for (i = 0; i < MANY / 2; i++) {
+		ck_assert_int_ge(find_of('b', i), 0);
+		ck_assert_int_eq(row_of('b', i), find_of('b', i));
+	}
+}
+END_TEST
+
+START_TEST(an_upstreams_servers_are_told_one_after_the_other)
+{
+	const struct weir_address address = address_of("::1");
+	const char *const names[] = {"a", "b", "c"};
+	long u = board_upstream_row(board, "u");
+	long v = board_upstream_row(board, "v"), row = -1;
+	size_t i;
+
+	ck_assert_int_eq(board_server_next(board, u, -1), -ENOENT);
+	ck_assert_int_eq(board_server_next(board, -1, -1), -ENOENT);
+	for (i = 0; i < 3; i++) {
+		(void)board_server_row(board, u, names[i], &address);
+		(void)board_server_row(board, v, names[i], &address);
+	}
+	for (i = 0; i < 3; i++) {
+		row = board_server_next(board, v, row);
+		ck_assert_int_ge(row, 0);
+		ck_assert_str_eq(board_server(board, row)->name, names[i]);
+		ck_assert_uint_eq(
+		    board_server(board, row)->upstream, (uint32_t)v);
+	}
+	ck_assert_int_eq(board_server_next(board, v, row), -ENOENT);
+	/* From a row that became another upstream's, all that come after. */
+	row = board_server_next(board, u, -1);
+	board_server_gone(board, row);
+	atomic_store(&board_server(board, row)->gone_ms, 0);
+	ck_assert_int_eq(board_server_row(board, v, "d", &address), row);
+	row = board_server_next(board, u, row);
+	ck_assert_int_ge(row, 0);
+	ck_assert_str_eq(board_server(board, row)->name, "b");
+}
+END_TEST
+
 /* ---- sums ---- */
 
 START_TEST(figures_are_summed_over_the_workers)
@@ -343,6 +418,8 @@ main(void)
 	tcase_add_test(tc, a_full_board_is_told);
 	tcase_add_test(tc, a_row_that_is_gone_waits_for_its_last_connection);
 	tcase_add_test(tc, servers_are_found_by_upstream_name_and_address);
+	tcase_add_test(tc, each_of_many_is_found_by_the_name_it_has_now);
+	tcase_add_test(tc, an_upstreams_servers_are_told_one_after_the_other);
 	tcase_add_test(tc, figures_are_summed_over_the_workers);
 	tcase_add_test(
 	    tc, what_a_dead_worker_had_open_is_closed_and_its_totals_stay);
