@@ -58,8 +58,8 @@ def weir(make):
     workers, once they serve."""
     def start(*args, **kw):
         w = make(*args, **kw).start()
-        workers = (kw.get("keys") or {}).get("workers", 1)
-        if isinstance(workers, int) and workers > 1:
+        workers = int((kw.get("keys") or {}).get("workers", 1))
+        if workers > 1:
             w.wait_log("a worker serves", workers)
             w.base = w.descriptors()
         return w
