@@ -12,6 +12,7 @@
 
 #include "config/builder_priv.h"
 #include "util/argv.h"
+#include "util/map.h"
 
 static void
 clear_addresses(struct config_address *rows, size_t count)
@@ -150,6 +151,7 @@ config_clear(struct config *config)
 		free(config->upstreams[i]);
 	}
 	free(config->upstreams);
+	map_free(config->upstream_names);
 	clear_texts(config->dns, config->dns_count);
 	clear_texts(config->warnings, config->warning_count);
 	clear_texts(config->files, config->file_count);
@@ -190,10 +192,7 @@ config_find_listener(const struct config *config, const char *name)
 struct config_upstream *
 config_find_upstream(const struct config *config, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < config->upstream_count; i++)
-		if (strcmp(config->upstreams[i]->name, name) == 0)
-			return config->upstreams[i];
-	return NULL;
+	return config->upstream_names != NULL
+		   ? map_get(config->upstream_names, name)
+		   : NULL;
 }

@@ -97,6 +97,7 @@ enum config_section_kind {
 	CONFIG_SECTION_UPSTREAM,
 };
 
+struct map;
 struct config_source;
 
 /* Where a value came from; text such as "weir.conf:12", "-o" or "default". */
@@ -316,6 +317,7 @@ struct config {
 	size_t listener_count;
 	struct config_upstream **upstreams; /* sections, then implicit ones */
 	size_t upstream_count;
+	struct map *upstream_names; /* of config_find_upstream() */
 
 	struct config_source *sources; /* of [weir] */
 	size_t source_count;

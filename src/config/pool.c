@@ -13,6 +13,7 @@
 
 #include "config/builder_priv.h"
 #include "config/option_priv.h"
+#include "util/map.h"
 #include "util/nearest.h"
 
 /* A text that is taken, in a tree of tsearch(3). */
@@ -346,6 +347,22 @@ finish_servers(struct config_builder *builder, struct config_upstream *upstream)
 	return r;
 }
 
+/* For config_find_upstream(). */
+static int
+note_names(struct config *config)
+{
+	size_t i;
+	int r = 0;
+
+	config->upstream_names = map_new();
+	if (config->upstream_names == NULL)
+		return -ENOMEM;
+	for (i = 0; i < config->upstream_count && r >= 0; i++)
+		r = map_put(config->upstream_names, config->upstreams[i]->name,
+		    config->upstreams[i]);
+	return r < 0 ? r : 0;
+}
+
 void
 config_make_pools(struct config_builder *builder, struct config *config)
 {
@@ -359,6 +376,8 @@ config_make_pools(struct config_builder *builder, struct config *config)
 	}
 	for (i = 0; i < config->upstream_count && r == 0; i++)
 		r = finish_servers(builder, config->upstreams[i]);
+	if (r == 0)
+		r = note_names(config);
 	if (r < 0)
 		builder->failed = true;
 }

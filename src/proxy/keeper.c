@@ -28,7 +28,7 @@ static void update_doubts_timer(struct keeper *keeper);
 /* ---- what is known on the board ---- */
 
 static void
-count_names(struct kept_upstream *upstream)
+count_names(const struct kept_upstream *upstream)
 {
 	struct board_upstream *state =
 	    board_upstream(upstream->keeper->board, upstream->row);
@@ -45,6 +45,16 @@ count_names(struct kept_upstream *upstream)
 	atomic_store(&state->looking, looking);
 }
 
+/* Whoever serves reads its list of servers anew. */
+static void
+note_change(const struct kept_upstream *upstream)
+{
+	count_names(upstream);
+	atomic_fetch_add(
+	    &board_upstream(upstream->keeper->board, upstream->row)->version,
+	    1);
+}
+
 void
 keeper_told(struct keeper *keeper)
 {
@@ -57,45 +67,43 @@ keeper_changed(struct kept_upstream *upstream)
 {
 	struct keeper *keeper = upstream->keeper;
 
-	count_names(upstream);
-	atomic_fetch_add(
-	    &board_upstream(keeper->board, upstream->row)->version, 1);
+	if (keeper->reloading)
+		return; /* all of them are, in the end */
+	note_change(upstream);
 	keeper_told(keeper);
 }
 
 /* ---- one upstream ---- */
 
-static bool
-uses(const struct config_listener *listener,
-    const struct config_upstream *upstream)
+static void
+add_family(struct kept_upstream *upstream, int family)
 {
-	size_t i;
-
-	if (listener->pool == upstream)
-		return true;
-	for (i = 0; i < listener->route_count; i++)
-		if (listener->routes[i].pool == upstream)
-			return true;
-	return false;
+	if (upstream->used && upstream->family != family)
+		upstream->family = 0;
+	else if (!upstream->used)
+		upstream->family = family;
+	upstream->used = true;
 }
 
-/* The family that all who use it want; 0 where they differ, or want any. */
-static int
-family_of(const struct config *config, const struct config_upstream *upstream)
+/* Of each upstream the family that all who use it want; 0 where they differ,
+ * or want any. */
+static void
+set_families(struct kept_upstream *upstreams, const struct config *config)
 {
-	int family = 0;
-	bool any = false;
-	size_t i;
+	const struct config_listener *listener;
+	size_t i, k;
 
 	for (i = 0; i < config->listener_count; i++) {
-		if (!uses(config->listeners[i], upstream))
-			continue;
-		if (any && config->listeners[i]->family != family)
-			return 0;
-		family = config->listeners[i]->family;
-		any = true;
+		listener = config->listeners[i];
+		if (listener->pool != NULL)
+			add_family(&upstreams[listener->pool->index],
+			    listener->family);
+		for (k = 0; k < listener->route_count; k++)
+			if (listener->routes[k].pool != NULL)
+				add_family(
+				    &upstreams[listener->routes[k].pool->index],
+				    listener->family);
 	}
-	return family;
 }
 
 /* Its own, those of [weir], or (NULL) the system's. */
@@ -137,7 +145,6 @@ prepare_upstream(struct kept_upstream *upstream, struct keeper *keeper,
 	upstream->keeper = keeper;
 	upstream->config = from;
 	upstream->row = -1;
-	upstream->family = family_of(config, from);
 	upstream->servers =
 	    calloc(from->server_count + 1, sizeof(*upstream->servers));
 	if (upstream->servers == NULL)
@@ -181,12 +188,11 @@ free_upstreams(struct kept_upstream *upstreams, size_t count)
 static struct kept_upstream *
 find_upstream(const struct keeper *keeper, const char *name)
 {
-	size_t i;
+	const struct config_upstream *config =
+	    keeper->config != NULL ? config_find_upstream(keeper->config, name)
+				   : NULL;
 
-	for (i = 0; i < keeper->count; i++)
-		if (strcmp(keeper->upstreams[i].config->name, name) == 0)
-			return &keeper->upstreams[i];
-	return NULL;
+	return config != NULL ? &keeper->upstreams[config->index] : NULL;
 }
 
 /* ---- from one configuration to the next ---- */
@@ -281,7 +287,6 @@ commit_upstream(struct kept_upstream *upstream, struct kept_upstream *old)
 		if (keeper->started && upstream->servers[i].name != NULL)
 			name_start(upstream->servers[i].name);
 	}
-	keeper_changed(upstream);
 }
 
 static int
@@ -295,6 +300,7 @@ prepare(struct keeper *keeper, struct config *config,
 	for (i = 0; err == 0 && i < config->upstream_count; i++)
 		err = prepare_upstream(
 		    &upstreams[i], keeper, config, config->upstreams[i]);
+	set_families(upstreams, config);
 	for (i = 0; err == 0 && i < config->upstream_count; i++) {
 		row = board_upstream_row(
 		    keeper->board, config->upstreams[i]->name);
@@ -339,6 +345,7 @@ keeper_reload(struct keeper *keeper, struct config *config)
 		undo(keeper, upstreams, count);
 		return err;
 	}
+	keeper->reloading = true;
 	for (i = 0; i < count; i++)
 		commit_upstream(&upstreams[i],
 		    find_upstream(keeper, upstreams[i].config->name));
@@ -351,6 +358,10 @@ keeper_reload(struct keeper *keeper, struct config *config)
 	free_upstreams(old, old_count);
 	config_unref(old_config);
 	update_doubts_timer(keeper);
+	keeper->reloading = false;
+	for (i = 0; i < count; i++)
+		note_change(&upstreams[i]);
+	keeper_told(keeper);
 	return 0;
 }
 

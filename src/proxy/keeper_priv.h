@@ -37,6 +37,7 @@ struct kept_upstream {
 	const struct config_upstream *config;
 	long row;
 	int family;	    /* of the names: all that use it want this one */
+	bool used;
 	char *name_servers; /* of its names; NULL: the system's */
 	struct kept_server *servers;
 	size_t count;
@@ -51,6 +52,7 @@ struct keeper {
 	struct kept_upstream *upstreams;
 	size_t count;
 	bool started;
+	bool reloading; /* it is told when that is done */
 	struct weir_timer *doubts; /* looks for them; or NULL */
 	uint64_t random;
 };
