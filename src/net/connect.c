@@ -450,12 +450,12 @@ begin(struct weir_socket *s, const struct weir_connect_options *o,
     const char *host, struct weir__connect **ret)
 {
 	size_t length = host != NULL ? strlen(host) + 1 : 0;
-	struct weir__connect *c = calloc(1, sizeof(*c) + length);
+	struct weir__connect *c = malloc(sizeof(*c) + length);
 	int err;
 
 	if (c == NULL)
 		return -ENOMEM;
-	c->socket = s;
+	*c = (struct weir__connect){.socket = s};
 	if (length > 0)
 		memcpy(c->host, host, length);
 	(void)evtimer_assign(

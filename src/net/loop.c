@@ -471,12 +471,10 @@ weir_timer_new(struct weir_timer **ret, struct weir_loop *loop,
 
 	if (ret == NULL || loop == NULL || fn == NULL)
 		return -EINVAL;
-	timer = calloc(1, sizeof(*timer));
+	timer = malloc(sizeof(*timer));
 	if (timer == NULL)
 		return -ENOMEM;
-	timer->loop = loop;
-	timer->fn = fn;
-	timer->user = user;
+	*timer = (struct weir_timer){.loop = loop, .fn = fn, .user = user};
 	(void)evtimer_assign(&timer->event, loop->base, on_timer, timer);
 	*ret = timer;
 	return 0;

@@ -199,15 +199,19 @@ weir_socket_new(struct weir_socket **ret, struct weir_loop *loop,
 
 	if (ret == NULL || loop == NULL)
 		return -EINVAL;
-	s = calloc(1, sizeof(*s));
+	/* Of glibc's two, calloc takes nothing from what the thread has at
+	 * hand; that costs ten times as much. */
+	s = malloc(sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
-	s->loop = loop;
-	s->handlers = handlers != NULL ? handlers : &silent;
-	s->user = user;
-	s->fd = -1;
-	s->task.fn = run_task;
-	s->allow_half_open = options != NULL && options->allow_half_open;
+	*s = (struct weir_socket){
+	    .loop = loop,
+	    .handlers = handlers != NULL ? handlers : &silent,
+	    .user = user,
+	    .fd = -1,
+	    .task.fn = run_task,
+	    .allow_half_open = options != NULL && options->allow_half_open,
+	};
 	if (options != NULL &&
 	    weir_socket_set_high_water_mark(s, options->high_water_mark) != 0) {
 		reap(s);

@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/session.h"
+#include "proxy/session_log.h"
 
 const char *
 listener_state_text(enum listener_state state)
@@ -134,7 +135,8 @@ proxy_tell_session(const struct proxy *proxy, const struct session *session,
 {
 	uint64_t age = weir_loop_now_ms(proxy->loop) - session->started_ms;
 	struct weir_address client;
-	char text[WEIR_ADDRESS_TEXT];
+	char text[WEIR_ADDRESS_TEXT], other[WEIR_ADDRESS_TEXT];
+	const char *server = session_server_text(session, other, sizeof(other));
 	struct session_figures figures;
 
 	session_client_address(session, &client);
@@ -142,7 +144,7 @@ proxy_tell_session(const struct proxy *proxy, const struct session *session,
 	    .id = session->id,
 	    .listener = session->config->name,
 	    .client = weir_address_text(&client, text, sizeof(text)),
-	    .server = session->server_text != NULL ? session->server_text : "-",
+	    .server = server != NULL ? server : "-",
 	    .age_s = (double)age / 1000,
 	    .idle_s = (double)session_idle_ms(session) / 1000,
 	    .bytes_in = session_bytes_in(session),

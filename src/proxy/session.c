@@ -329,11 +329,15 @@ uint64_t
 session_time_left(const struct session *session)
 {
 	const struct config_listener *config = session->config;
-	uint64_t now = weir_loop_now_ms(session_loop(session));
-	uint64_t idle = session_idle_ms(session);
-	uint64_t left = session_earlier(rest_of(config->timeout_ms, idle),
-	    rest_of(config->lifetime_ms, now - session->started_ms));
+	uint64_t now, idle, left;
 
+	if (config->timeout_ms == 0 && config->lifetime_ms == 0 &&
+	    session->half_closed_ms == 0)
+		return UINT64_MAX;
+	now = weir_loop_now_ms(session_loop(session));
+	idle = session_idle_ms(session);
+	left = session_earlier(rest_of(config->timeout_ms, idle),
+	    rest_of(config->lifetime_ms, now - session->started_ms));
 	if (session->half_closed_ms == 0)
 		return left;
 	/* However long it was idle before, the end starts this clock. */
@@ -357,14 +361,27 @@ on_timer(struct weir_timer *timer, void *user)
 		    session, session->lingering ? END_UPSTREAM : END_TIMEOUT);
 }
 
+/* One side has ended for the first time. */
+static bool
+is_half_closed_now(struct session *session)
+{
+	if (session->half_closed_ms != 0 || !half_closed(session))
+		return false;
+	session->half_closed_ms = weir_loop_now_ms(session_loop(session));
+	return true;
+}
+
+/* Bytes only put off the end, and a timer that ends too early looks again: one
+ * that runs is moved only where the time may have become shorter. */
 void
 session_update_timer(struct session *session)
 {
+	bool shorter = is_half_closed_now(session) || session->lingering;
 	uint64_t left;
 
-	if (session->half_closed_ms == 0 && half_closed(session))
-		session->half_closed_ms =
-		    weir_loop_now_ms(session_loop(session));
+	if (!shorter && !session->ending && session->timer != NULL &&
+	    weir_timer_running(session->timer))
+		return;
 	left = session->ending ? UINT64_MAX : session_time_left(session);
 	if (left == UINT64_MAX) {
 		if (session->timer != NULL)

@@ -73,9 +73,9 @@ struct session {
 	uint64_t half_closed_ms;	   /* when one side ended; 0: none */
 	uint64_t bytes_in, bytes_out; /* once the client's socket is gone */
 	char *client_text;	      /* for the access log; or NULL */
-	char *server_text;	      /* address last tried; NULL: none */
-	char *tried;		      /* all, where there are more; or NULL */
-	char *tls_server;	      /* whose TLS sessions are kept; or NULL */
+	char *server_text; /* address last tried; NULL: use's, or none */
+	char *tried;	   /* all, where there are more; or NULL */
+	char *tls_server;  /* whose TLS sessions are kept; or NULL */
 
 	TAILQ_ENTRY(session) next;	   /* listener.sessions */
 	TAILQ_ENTRY(session) next_of_all;  /* proxy.sessions */

@@ -245,16 +245,18 @@ begin(struct session *session)
 struct session *
 session_alloc(struct listener *listener, const struct config_listener *config)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = malloc(sizeof(*session));
 
 	if (session == NULL)
 		return NULL;
-	session->listener = listener;
-	session->config = config;
-	session->pool = config->pool;
+	*session = (struct session){
+	    .listener = listener,
+	    .config = config,
+	    .pool = config->pool,
+	    .access_log = log_file_ref(listener->access_log),
+	    .started_ms = weir_loop_now_ms(listener->proxy->loop),
+	};
 	(void)config_ref(config->owner);
-	session->access_log = log_file_ref(listener->access_log);
-	session->started_ms = weir_loop_now_ms(listener->proxy->loop);
 	return session;
 }
 

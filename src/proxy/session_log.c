@@ -61,15 +61,27 @@ append_tried(struct session *session, const char *text)
 	}
 }
 
+/* Without an access log the text is made when somebody asks for it. */
 void
 session_note_tried(struct session *session, const struct weir_address *address)
 {
 	char text[WEIR_ADDRESS_TEXT];
 
+	if (session->access_log == NULL)
+		return;
 	(void)weir_address_text(address, text, sizeof(text));
 	session_note_server(session, text);
-	if (session->access_log != NULL)
-		append_tried(session, text);
+	append_tried(session, text);
+}
+
+const char *
+session_server_text(const struct session *session, char *room, size_t size)
+{
+	const struct weir_address *address =
+	    upstream_server_address(&session->use);
+
+	return address != NULL ? weir_address_text(address, room, size)
+			       : session->server_text;
 }
 
 void
@@ -78,7 +90,7 @@ session_note_failed(
 {
 	struct listener *listener = session->listener;
 	char text[WEIR_ADDRESS_TEXT];
-	const char *server = session->server_text;
+	const char *server = session_server_text(session, text, sizeof(text));
 	const char *why =
 	    session->securing ? weir_socket_tls_error(session->server) : NULL;
 	const struct log_field fields[] = {
@@ -93,6 +105,8 @@ session_note_failed(
 
 	log_write(listener->upstream_failing ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
 	    fields, "cannot connect");
+	if (address != NULL) /* it is used no more, and was the last */
+		session_note_server(session, text);
 	if (!listener->upstream_failing && address != NULL)
 		listener->failing = *address;
 	listener->upstream_failing = true;
@@ -132,6 +146,7 @@ session_note_connected(struct session *session)
 {
 	struct listener *listener = session->listener;
 	struct weir_address address;
+	char text[WEIR_ADDRESS_TEXT];
 
 	/* The next in the list has answered; the one before is still down. */
 	if (!listener->upstream_failing || session->attempt_failed)
@@ -143,7 +158,7 @@ session_note_connected(struct session *session)
 	listener->upstream_failing = false;
 	listener->failing.length = 0;
 	log_info("connected again", LOG_T("listener", config_of(session)->name),
-	    LOG_T("server", session->server_text));
+	    LOG_T("server", session_server_text(session, text, sizeof(text))));
 }
 
 void
@@ -226,6 +241,5 @@ session_log(const struct session *session)
 	};
 
 	if (session->access_log != NULL)
-		log_file_write(
-		    session->access_log, "connection", fields);
+		log_file_write(session->access_log, "connection", fields);
 }

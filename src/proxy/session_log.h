@@ -2,6 +2,8 @@
 #ifndef PROXY_SESSION_LOG_H
 #define PROXY_SESSION_LOG_H
 
+#include <stddef.h>
+
 struct session;
 struct weir_address;
 
@@ -12,6 +14,11 @@ void session_note_client(struct session *session);
 void session_note_server(struct session *session, const char *text);
 void session_note_tried(
     struct session *session, const struct weir_address *address);
+
+/* The address that it is connected to, or was last tried; NULL for none. The
+ * room is for a text that is not kept. */
+const char *session_server_text(
+    const struct session *session, char *room, size_t size);
 
 /* One could not be reached; address may be NULL. Logged when it is news. */
 void session_note_failed(

@@ -24,6 +24,7 @@
 #include "proxy/proxy_priv.h"
 #include "proxy/session.h"
 #include "proxy/session_front.h"
+#include "proxy/session_log.h"
 #include "proxy/session_priv.h"
 #include "proxy/upstream.h"
 #include "util/strbuf.h"
@@ -150,11 +151,13 @@ static void
 pack_texts(
     const struct session *session, struct head *head, struct strbuf *texts)
 {
+	char server[WEIR_ADDRESS_TEXT];
 	const char *const text[TEXTS] = {
 	    [TEXT_LISTENER] = session->config->name,
 	    [TEXT_POOL] = session->pool != NULL ? session->pool->name : NULL,
 	    [TEXT_CLIENT] = session->client_text,
-	    [TEXT_SERVER] = session->server_text,
+	    [TEXT_SERVER] =
+		session_server_text(session, server, sizeof(server)),
 	    [TEXT_TRIED] = session->tried,
 	    [TEXT_SNI] = session_sni(session),
 	};

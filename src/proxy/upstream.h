@@ -126,6 +126,10 @@ int upstream_adopt(struct upstream_use *use, struct upstreams *upstreams,
 /* What its server is called; NULL for none. */
 const char *upstream_server_name(const struct upstream_use *use);
 
+/* Where its server is; NULL for none. */
+const struct weir_address *upstream_server_address(
+    const struct upstream_use *use);
+
 /* Where the bytes of its server are counted; NULL for none. */
 struct weir_totals *upstream_totals(const struct upstream_use *use);
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/server_state.h"
 #include "proxy/upstream_priv.h"
@@ -192,12 +193,14 @@ note_try(struct upstream_try *try, const struct server *server)
 	long *rows;
 
 	if (try->count == try->room) {
-		rows =
-		    reallocarray(try->rows, try->room + 4, sizeof(*try->rows));
+		rows = reallocarray(try->rows != try->few ? try->rows : NULL,
+		    try->room + UPSTREAM_FEW, sizeof(*try->rows));
 		if (rows == NULL)
 			return false;
+		if (try->rows == try->few)
+			memcpy(rows, try->few, sizeof(try->few));
 		try->rows = rows;
-		try->room += 4;
+		try->room += UPSTREAM_FEW;
 	}
 	try->rows[try->count++] = server->row;
 	return true;

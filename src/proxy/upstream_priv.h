@@ -63,6 +63,8 @@ struct upstreams {
 	uint64_t random;
 };
 
+#define UPSTREAM_FEW 4
+
 /* What is kept of a use until it is connected. */
 struct upstream_try {
 	struct upstream_wish wish;
@@ -72,7 +74,8 @@ struct upstream_try {
 	bool probing;	      /* whether a server is back */
 	bool for_answer;      /* what it waits for is a name's answer */
 	size_t count, room;
-	long *rows; /* of servers that were tried */
+	long *rows; /* of servers that were tried: few, or its own */
+	long few[UPSTREAM_FEW];
 };
 
 /* ---- upstream.c ---- */

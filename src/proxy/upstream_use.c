@@ -99,10 +99,12 @@ upstream_begin(struct upstream_use *use, struct upstreams *all,
 
 	if (upstream == NULL)
 		return -ENOENT;
-	use->try = calloc(1, sizeof(*use->try));
+	use->try = malloc(sizeof(*use->try));
 	if (use->try == NULL)
 		return -ENOMEM;
-	use->try->wish = *wish;
+	*use->try = (struct upstream_try){.wish = *wish};
+	use->try->rows = use->try->few;
+	use->try->room = UPSTREAM_FEW;
 	use->upstream = upstream;
 	upstream->refs++;
 	return 0;
@@ -113,7 +115,8 @@ free_try(struct upstream_use *use)
 {
 	if (use->try == NULL)
 		return;
-	free(use->try->rows);
+	if (use->try->rows != use->try->few)
+		free(use->try->rows);
 	free(use->try);
 	use->try = NULL;
 }
@@ -264,6 +267,12 @@ const char *
 upstream_server_name(const struct upstream_use *use)
 {
 	return use->server != NULL ? use->server->state->name : NULL;
+}
+
+const struct weir_address *
+upstream_server_address(const struct upstream_use *use)
+{
+	return use->server != NULL ? &use->server->address : NULL;
 }
 
 struct weir_totals *
