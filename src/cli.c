@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "config/tls_files.h"
+#include "process/takeover.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/weir/weir.conf"
 
@@ -368,6 +369,9 @@ read_configuration(struct reading *r)
 		fprintf(stderr, "%s\n", mistakes.rows[i]);
 	if (mistakes.failed)
 		fputs("weir: no memory\n", stderr);
+	/* Our stderr may be nobody's; the old program has a log. */
+	if (mistakes.count > 0)
+		takeover_refuse(mistakes.rows[0]);
 	cli_mistakes_free(mistakes.rows);
 	if (cli->config == NULL)
 		leave(cli, 2);

@@ -34,6 +34,7 @@
 #include "process/program.h"
 #include "process/reload.h"
 #include "process/signals.h"
+#include "process/takeover.h"
 #include "proxy/board.h"
 #include "proxy/proxy.h"
 
@@ -162,6 +163,7 @@ run(const struct cli *cli)
 		return status;
 	}
 	if (daemon_open_log(cli) != 0) {
+		takeover_refuse("it cannot open its log");
 		(void)detach_report(d.detach, 1);
 		return 1;
 	}

@@ -268,8 +268,8 @@ receive_all(struct takeover *t, int fd, char **error)
 	return 0;
 }
 
-int
-takeover_begin(struct takeover **ret, struct weir_loop *loop, char **error)
+static int
+receive(struct takeover **ret, struct weir_loop *loop, char **error)
 {
 	int fd = program_upgrade_fd(), err;
 	struct takeover *t;
@@ -288,10 +288,20 @@ takeover_begin(struct takeover **ret, struct weir_loop *loop, char **error)
 		takeover_free(t);
 		return err;
 	}
-	log_info("taking over from the program before this one",
-	    LOG_T("version", t->version), LOG_N("sockets", t->socket_count));
 	*ret = t;
 	return 0;
+}
+
+int
+takeover_begin(struct takeover **ret, struct weir_loop *loop, char **error)
+{
+	int err = receive(ret, loop, error);
+
+	if (*ret != NULL)
+		log_info("taking over from the program before this one",
+		    LOG_T("version", (*ret)->version),
+		    LOG_N("sockets", (*ret)->socket_count));
+	return err;
 }
 
 /* ---- asking ---- */
@@ -367,6 +377,23 @@ takeover_failed(struct takeover *t, const char *why)
 {
 	if (t->wire != NULL && !t->gone && t->handlers == NULL)
 		(void)wire_say(t->wire, -1, "failed", why, NULL);
+}
+
+void
+takeover_refuse(const char *why)
+{
+	struct weir_loop *loop = NULL;
+	struct takeover *t = NULL;
+	char *error = NULL;
+
+	/* Only who has read all that came can end without cutting off what it
+	 * has said. */
+	if (weir_loop_new(&loop, NULL) == 0 && receive(&t, loop, &error) == 0 &&
+	    t != NULL)
+		takeover_failed(t, why);
+	takeover_free(t);
+	weir_loop_free(loop);
+	free(error);
 }
 
 /* ---- the end ---- */

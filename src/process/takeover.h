@@ -55,6 +55,10 @@ void takeover_ready(struct takeover *takeover,
 /* Say why not, at the end of one that never was ready. */
 void takeover_failed(struct takeover *takeover, const char *why);
 
+/* The same of one that ends before takeover_begin(), as it does not know what
+ * to do; nothing in any other program. */
+void takeover_refuse(const char *why);
+
 /* Close what nobody took; NULL is fine. */
 void takeover_free(struct takeover *takeover);
 

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -247,7 +246,7 @@ on_message(struct wire *wire, const struct wire_message *message, void *user)
 {
 	struct upgrade *u = user;
 	const char *texts[WIRE_TEXTS];
-	char why[256];
+	char *why;
 
 	(void)wire;
 	wire_close_fds(message);
@@ -256,8 +255,9 @@ on_message(struct wire *wire, const struct wire_message *message, void *user)
 	if (strcmp(texts[0], "ready") == 0) {
 		ready(u);
 	} else if (strcmp(texts[0], "failed") == 0) {
-		(void)snprintf(why, sizeof(why), "%s", texts[1]);
+		why = strdup(texts[1]); /* it ends with the wire */
 		give_up(u, why);
+		free(why);
 	}
 }
 
