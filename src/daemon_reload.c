@@ -161,8 +161,8 @@ on_prepared(struct proxy_reload *prepared, bool ok, void *user)
 
 	if (!ok && proxy_reload_mistake_count(prepared) > 0)
 		why = proxy_reload_mistake(prepared, 0);
-	(void)fleet_reply(
-	    d->fleet, d->prepare_call, ok ? 0 : -EINVAL, why, strlen(why));
+	(void)fleet_reply(d->fleet, d->prepare_call, ok ? 0 : -EINVAL, why,
+	    strnlen(why, FLEET_MESSAGE_MAX));
 	if (!ok)
 		daemon_reload_forget(d);
 }

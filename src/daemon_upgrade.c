@@ -59,8 +59,17 @@ on_handed_over(void *user)
 	fleet_drain(d->fleet, d->config->drain_timeout_ms);
 }
 
+static enum log_level
+log_level_of(void *user)
+{
+	const struct daemon *d = user;
+
+	return daemon_log_level(d->cli, d->config);
+}
+
 static const struct upgrade_handlers upgrade_handlers = {
     .control = control_of,
+    .log_level = log_level_of,
     .on_hold = on_hold,
     .on_over = on_handed_over,
 };
@@ -98,6 +107,18 @@ daemon_upgrade(struct daemon *d)
 
 /* ---- the new program ---- */
 
+/* What was set by weirctl stays, unless the file has another by now. */
+static void
+take_log_level(const struct daemon *d)
+{
+	enum log_level level, configured;
+
+	if (d->takeover != NULL &&
+	    takeover_log_level(d->takeover, &level, &configured) &&
+	    configured == daemon_log_level(d->cli, d->config))
+		log_set_level(level);
+}
+
 int
 daemon_take_over(struct daemon *d)
 {
@@ -106,6 +127,7 @@ daemon_take_over(struct daemon *d)
 
 	if (err != 0)
 		daemon_log_failure("cannot take over", error);
+	take_log_level(d);
 	return err;
 }
 

@@ -132,31 +132,15 @@ command_run_open(struct command *command)
 
 /* ---- all of it ---- */
 
-static const char *const levels[] = {
-    [LOG_LEVEL_ERROR] = "error",
-    [LOG_LEVEL_WARN] = "warn",
-    [LOG_LEVEL_INFO] = "info",
-    [LOG_LEVEL_DEBUG] = "debug",
-};
-
-const char *
-command_log_level(enum log_level level)
-{
-	return levels[level];
-}
-
 void
 command_run_set_log_level(struct command *command)
 {
 	const char *text = command->arguments[0];
-	size_t i;
+	enum log_level level;
 
-	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(text, levels[i]) == 0)
-			break;
-	if (i < sizeof(levels) / sizeof(levels[0])) {
-		fleet_set_log_level(command->subject->fleet, (enum log_level)i);
-		answer_ok(&command->answer, json_string(levels[i]));
+	if (log_level_find(text, &level) == 0) {
+		fleet_set_log_level(command->subject->fleet, level);
+		answer_ok(&command->answer, json_string(log_level_text(level)));
 	} else {
 		answer_error(&command->answer,
 		    "log_level: \"%s\" is not error, warn, info or debug",

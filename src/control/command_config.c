@@ -72,7 +72,7 @@ on_value(const struct config_value *value, void *user)
 	    strcmp(value->key, "log_level") == 0 &&
 	    (int)log_get_level() != (int)t->config->log_level)
 		add_runtime(command, value->section, NULL, value->key,
-		    command_log_level(log_get_level()));
+		    log_level_text(log_get_level()));
 	else
 		add_row(command, value);
 }

@@ -41,9 +41,6 @@ void command_finish(struct command *command);
 void command_rest(
     struct command *command, void (*more)(struct command *command));
 
-/* The text of a level, as "set log_level" takes it. */
-const char *command_log_level(enum log_level level);
-
 /* Finish it with an error that says so. */
 void command_no_memory(struct command *command);
 void command_unknown_listener(struct command *command, const char *name);

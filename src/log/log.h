@@ -39,6 +39,9 @@ struct log_field {
 int log_open(enum log_target target, const char *path, enum log_format format);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+const char *log_level_text(enum log_level level);
+/* The level of that name: 0 with *ret, or -EINVAL. */
+int log_level_find(const char *text, enum log_level *ret);
 enum log_format log_get_format(void);
 
 /* Open all log files anew by their names (SIGUSR1), the access logs included.

@@ -39,7 +39,6 @@ struct log_entry {
 	const struct log_field *fields; /* NULL: none */
 };
 
-const char *log_level_text(enum log_level level);
 int log_level_priority(enum log_level level); /* as syslog's */
 
 /* "2024-02-29T12:34:56.789Z" */

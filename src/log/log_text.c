@@ -14,6 +14,7 @@
 
 #include "log/log_priv.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,6 +126,19 @@ log_level_text(enum log_level level)
 		break;
 	}
 	return "debug";
+}
+
+int
+log_level_find(const char *text, enum log_level *ret)
+{
+	unsigned i;
+
+	for (i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++)
+		if (strcmp(text, log_level_text((enum log_level)i)) == 0) {
+			*ret = (enum log_level)i;
+			return 0;
+		}
+	return -EINVAL;
 }
 
 int

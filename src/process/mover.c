@@ -89,7 +89,7 @@ on_close(struct wire *wire, void *user)
 	struct mover *m = user;
 
 	(void)wire;
-	mover_run_all(m);
+	mover_settle_all(m, true);
 	m->failed = !m->over;
 	mover_cancel_all(m);
 	mover_done(m);
@@ -104,7 +104,7 @@ static const struct wire_handlers wire_handlers = {
 /* ---- new and free ---- */
 
 static int
-new_mover(struct mover **ret, struct weir_loop *loop, int fd,
+new_mover(struct mover **ret, struct weir_loop *loop, int fd, bool giving,
     struct proxy *proxy, const struct mover_handlers *handlers, void *user)
 {
 	struct mover *m = calloc(1, sizeof(*m));
@@ -112,6 +112,7 @@ new_mover(struct mover **ret, struct weir_loop *loop, int fd,
 
 	if (m == NULL)
 		return -ENOMEM;
+	m->giving = giving;
 	m->proxy = proxy;
 	m->handlers = handlers;
 	m->user = user;
@@ -119,6 +120,9 @@ new_mover(struct mover **ret, struct weir_loop *loop, int fd,
 	err = weir_timer_new(&m->patience, loop, mover_on_impatient, m);
 	if (err == 0)
 		err = weir_timer_new(&m->pass_timer, loop, mover_on_pass, m);
+	if (err == 0 && giving)
+		err = weir_timer_start(m->pass_timer, 0);
+	/* The last: the descriptor is the caller's where it fails. */
 	if (err == 0)
 		err = wire_new(&m->wire, loop, fd, &wire_handlers, m);
 	if (err != 0) {
@@ -133,19 +137,14 @@ int
 mover_give(struct mover **ret, struct weir_loop *loop, int fd,
     struct proxy *proxy, const struct mover_handlers *handlers, void *user)
 {
-	int err = new_mover(ret, loop, fd, proxy, handlers, user);
-
-	if (err != 0)
-		return err;
-	(*ret)->giving = true;
-	return weir_timer_start((*ret)->pass_timer, 0);
+	return new_mover(ret, loop, fd, true, proxy, handlers, user);
 }
 
 int
 mover_take(struct mover **ret, struct weir_loop *loop, int fd,
     struct proxy *proxy, const struct mover_handlers *handlers, void *user)
 {
-	return new_mover(ret, loop, fd, proxy, handlers, user);
+	return new_mover(ret, loop, fd, false, proxy, handlers, user);
 }
 
 struct mover_counts
@@ -169,7 +168,7 @@ mover_free(struct mover *m)
 	if (m->wire != NULL)
 		mover_cancel_all(m);
 	wire_free(m->wire);
-	mover_drop_all(m);
+	mover_settle_all(m, false);
 	while (m->config_count > 0)
 		config_unref(m->configs[--m->config_count]);
 	free(m->configs);

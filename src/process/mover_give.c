@@ -100,15 +100,16 @@ send_config(struct mover *m, const struct config *config)
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
-	int fd = -1, err = -ENOMEM;
+	int fd = -1, err;
 
 	if (out == NULL)
 		return -ENOMEM;
-	if (config_dump(config, out) == 0 && fclose(out) == 0)
+	err = config_dump(config, out);
+	if (fclose(out) == 0 && err == 0)
 		fd = file_of(text, length);
 	free(text);
 	if (fd == -1)
-		return err;
+		return -ENOMEM;
 	err = wire_send(m->wire, &head, sizeof(head), &fd, 1);
 	(void)close(fd);
 	if (err == 0)
@@ -262,10 +263,9 @@ mover_answered(struct mover *m, uint32_t number, bool have)
 	weir_timer_stop(m->patience);
 	if (g->session == NULL) { /* killed in the meantime */
 		(void)mover_tell(m, MOVER_CANCEL, number);
-	} else if (have) {
+	} else if (have && mover_tell(m, MOVER_RUN, number) == 0) {
 		m->counts.moved++;
 		session_release(g->session);
-		(void)mover_tell(m, MOVER_RUN, number);
 	} else {
 		m->counts.stayed++;
 		session_thaw(g->session);

@@ -106,7 +106,6 @@ void mover_taken_in(struct mover *m, const struct wire_message *message,
 
 /* What has neither been given up nor taken back goes on here; or it does not,
  * and is closed. */
-void mover_run_all(struct mover *m);
-void mover_drop_all(struct mover *m);
+void mover_settle_all(struct mover *m, bool ours);
 
 #endif

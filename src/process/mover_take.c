@@ -153,6 +153,7 @@ take(struct mover *m, const struct wire_message *message, uint32_t number,
 		return;
 	}
 	STAILQ_INSERT_TAIL(&m->taken, t, next);
+	proxy_expect(m->proxy, 1);
 }
 
 static void
@@ -172,6 +173,18 @@ run(struct mover *m, struct mover_taken *t)
 	free(t);
 }
 
+/* It goes on here, or nowhere but where it was. */
+static void
+settle(struct mover *m, struct mover_taken *t, bool ours)
+{
+	STAILQ_REMOVE(&m->taken, t, mover_taken, next);
+	if (ours)
+		run(m, t);
+	else
+		drop(t);
+	proxy_expect(m->proxy, -1);
+}
+
 static void
 decided(struct mover *m, uint32_t number, bool ours)
 {
@@ -182,11 +195,7 @@ decided(struct mover *m, uint32_t number, bool ours)
 		break;
 	if (t == NULL)
 		return;
-	STAILQ_REMOVE(&m->taken, t, mover_taken, next);
-	if (ours)
-		run(m, t);
-	else
-		drop(t);
+	settle(m, t, ours);
 }
 
 void
@@ -219,26 +228,11 @@ mover_taken_in(struct mover *m, const struct wire_message *message,
 	}
 }
 
-/* ---- the end of those that were taken ---- */
-
 void
-mover_run_all(struct mover *m)
+mover_settle_all(struct mover *m, bool ours)
 {
 	struct mover_taken *t;
 
-	while ((t = STAILQ_FIRST(&m->taken)) != NULL) {
-		STAILQ_REMOVE_HEAD(&m->taken, next);
-		run(m, t);
-	}
-}
-
-void
-mover_drop_all(struct mover *m)
-{
-	struct mover_taken *t;
-
-	while ((t = STAILQ_FIRST(&m->taken)) != NULL) {
-		STAILQ_REMOVE_HEAD(&m->taken, next);
-		drop(t);
-	}
+	while ((t = STAILQ_FIRST(&m->taken)) != NULL)
+		settle(m, t, ours);
 }

@@ -46,6 +46,8 @@ struct takeover {
 	size_t socket_count;
 	char **closed;
 	size_t closed_count;
+	bool has_log_level;
+	enum log_level log_level, configured_log_level;
 };
 
 /* ---- what comes ---- */
@@ -111,6 +113,14 @@ keep_version(struct takeover *t, const char *format, const char *version)
 	t->version = strdup(version);
 }
 
+static void
+keep_log_level(struct takeover *t, const char *level, const char *configured)
+{
+	t->has_log_level =
+	    log_level_find(level, &t->log_level) == 0 &&
+	    log_level_find(configured, &t->configured_log_level) == 0;
+}
+
 /* Before it is ready. */
 static void
 received(struct takeover *t, const char *const texts[WIRE_TEXTS], int fd)
@@ -133,6 +143,8 @@ received(struct takeover *t, const char *const texts[WIRE_TEXTS], int fd)
 		keep_version(t, texts[1], texts[2]);
 	} else if (strcmp(what, "closed") == 0) {
 		keep_closed(t, texts[1]);
+	} else if (strcmp(what, "log_level") == 0) {
+		keep_log_level(t, texts[1], texts[2]);
 	} else if (strcmp(what, "end") == 0) {
 		t->complete = true;
 		weir_loop_stop(t->loop);
@@ -356,6 +368,15 @@ takeover_each_closed(const struct takeover *t,
 
 	for (i = 0; i < t->closed_count; i++)
 		fn(t->closed[i], user);
+}
+
+bool
+takeover_log_level(const struct takeover *t, enum log_level *in_force,
+    enum log_level *configured)
+{
+	*in_force = t->log_level;
+	*configured = t->configured_log_level;
+	return t->has_log_level;
 }
 
 /* ---- the answer ---- */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "log/log.h"
 #include "proxy/handed.h"
 
 struct takeover;
@@ -47,6 +48,11 @@ struct proxy_handed_fd *takeover_sockets(
 /* fn for each listener that was closed at the control socket. */
 void takeover_each_closed(const struct takeover *takeover,
     void (*fn)(const char *listener, void *user), void *user);
+
+/* The level of the log that was in force there, and the one that was
+ * configured; false where that is not known. */
+bool takeover_log_level(const struct takeover *takeover,
+    enum log_level *in_force, enum log_level *configured);
 
 /* Say that this one can serve. */
 void takeover_ready(struct takeover *takeover,

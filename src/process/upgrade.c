@@ -2,11 +2,12 @@
  * The old program's half of an upgrade. Messages are texts:
  *
  *	hello FORMAT VERSION, board, pidfile PATH, control PATH,
- *	listen LISTENER TEXT INHERITED, closed LISTENER, end
+ *	listen LISTENER TEXT INHERITED, closed LISTENER,
+ *	log_level NAME CONFIGURED, end
  *
- * each with its descriptor; then `ready`, or `failed WHY`, comes back, `go` and
- * a `mover` for each process that has connections follow, and `over` when
- * these are done. takeover.c is the other half.
+ * each with its descriptor, where it has one; then `ready`, or `failed WHY`,
+ *comes back, `go` and a `mover` for each process that has connections follow,
+ *and `over` when these are done. takeover.c is the other half.
  */
 #include "config.h"
 
@@ -109,6 +110,7 @@ give_up(struct upgrade *u, const char *why)
 	migrate_free(u->migrate); /* before the process may take its word */
 	u->migrate = NULL;
 	ended = reap(u);
+	board_workers_check(u->options.board); /* what it had is closed */
 	wire_free(u->wire);
 	u->wire = NULL;
 	log_error("upgrade failed, going on as before",
@@ -190,6 +192,9 @@ hand_over(struct upgrade *u)
 		note(u, wire_say(u->wire, fd, "control", path, NULL));
 	proxy_each_listening(u->options.proxy, send_socket, u);
 	send_closed(u);
+	note(u,
+	    wire_say(u->wire, -1, "log_level", log_level_text(log_get_level()),
+		log_level_text(u->handlers->log_level(u->user)), NULL));
 	note(u, wire_say(u->wire, -1, "end", NULL));
 	return u->error;
 }

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "log/log.h"
+
 struct board;
 struct fleet;
 struct notify;
@@ -37,6 +39,9 @@ struct upgrade_options {
 struct upgrade_handlers {
 	/* The path and the descriptor of the control socket; -1: none. */
 	int (*control)(const char **path, void *user);
+
+	/* The level of the log that is configured, whatever was set since. */
+	enum log_level (*log_level)(void *user);
 
 	/* No more connections are accepted: the control socket's not either.
 	 * Off: go on, as the new one has failed. */

@@ -216,6 +216,19 @@ board_worker_began(struct board *board, unsigned worker, pid_t pid)
 		atomic_store(&map->workers, worker + 1);
 }
 
+void
+board_workers_check(struct board *board)
+{
+	unsigned i;
+	pid_t pid;
+
+	for (i = 0; i < BOARD_WORKERS; i++) {
+		pid = atomic_load(&board_worker(board, i)->pid);
+		if (pid != 0 && kill(pid, 0) == -1 && errno == ESRCH)
+			board_worker_ended(board, i);
+	}
+}
+
 int
 board_worker_claim(struct board *board, pid_t pid)
 {
@@ -223,14 +236,10 @@ board_worker_claim(struct board *board, pid_t pid)
 	pid_t was;
 	unsigned i;
 
+	board_workers_check(board);
 	for (i = 0; i < BOARD_WORKERS; i++) {
 		owner = &board_worker(board, i)->pid;
 		was = atomic_load(owner);
-		if (was != 0 && was != pid && kill(was, 0) == -1 &&
-		    errno == ESRCH) {
-			board_worker_ended(board, i);
-			was = 0;
-		}
 		if (was == 0 &&
 		    atomic_compare_exchange_strong(owner, &was, pid))
 			return (int)i;

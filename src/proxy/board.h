@@ -217,6 +217,9 @@ unsigned board_workers(const struct board *board);
  * where there is none. Who died in one has left it. */
 int board_worker_claim(struct board *board, pid_t pid);
 
+/* Who died in a slot, of this program or another, has left it. */
+void board_workers_check(struct board *board);
+
 /* A worker begins in that slot. */
 void board_worker_began(struct board *board, unsigned worker, pid_t pid);
 

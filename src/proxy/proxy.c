@@ -350,6 +350,8 @@ proxy_check_drained(struct proxy *proxy)
 
 	if (!proxy->draining || proxy->drained || proxy->connections > 0)
 		return;
+	if (proxy->expected > 0 && !proxy->stopping && !proxy->late)
+		return;
 	/* A program may still be at work on what its client sent. */
 	if (!proxy->stopping && !TAILQ_EMPTY(&proxy->children))
 		return;
@@ -392,8 +394,12 @@ destroy_waiting(struct proxy *proxy)
 static void
 on_drain_timeout(struct weir_timer *timer, void *user)
 {
+	struct proxy *proxy = user;
+
 	(void)timer;
-	destroy_sessions(user);
+	proxy->late = true;
+	destroy_sessions(proxy);
+	proxy_check_drained(proxy);
 }
 
 static void
@@ -429,6 +435,14 @@ proxy_stop(struct proxy *proxy)
 	proxy->stopping = true;
 	destroy_sessions(proxy);
 	proxy_check_drained(proxy);
+}
+
+void
+proxy_expect(struct proxy *proxy, int sessions)
+{
+	proxy->expected += (unsigned)sessions;
+	if (proxy->expected == 0)
+		proxy_check_drained(proxy);
 }
 
 bool

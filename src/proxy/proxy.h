@@ -77,6 +77,10 @@ void proxy_start(struct proxy *proxy);
 void proxy_hold(struct proxy *proxy, bool on);
 void proxy_release(struct proxy *proxy);
 
+/* So many sessions more (or fewer) of another process may be this one's in a
+ * moment: until they are, or are not, draining does not end. */
+void proxy_expect(struct proxy *proxy, int sessions);
+
 /* Sockets that were taken up are no other program's any more: their files are
  * removed at the end. */
 void proxy_own_paths(struct proxy *proxy);

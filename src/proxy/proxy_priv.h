@@ -41,7 +41,9 @@ struct proxy {
 	bool failed, ready;
 	bool accepting; /* proxy_accept() was called */
 	bool draining, drained;
-	bool stopping; /* at once: programs are not waited for */
+	bool stopping;	   /* at once: programs are not waited for */
+	bool late;	   /* drain_timer has fired */
+	unsigned expected; /* sessions of another process that may come */
 	struct weir_timer *drain_timer;
 	uint64_t destroyed; /* sessions that draining had to end */
 
