@@ -11,6 +11,7 @@
 
 #include "proxy/target.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -309,51 +309,52 @@ target_kill_all(struct proxy *proxy)
 
 /* ---- starting one ---- */
 
-/* Nothing of the daemon's signal handling passes on to the program. */
-static int
-set_attributes(posix_spawnattr_t *attributes)
+/*
+ * In the child, which has this process's memory until it has become the
+ * program: no more than system calls. Nothing of the daemon's signal handling
+ * passes on; and it ends with this process, which may be killed before anybody
+ * was told that there is a program.
+ */
+static void
+become(char **argv, int io, int errors, pid_t parent)
 {
-	sigset_t all, none;
-	int err = posix_spawnattr_init(attributes);
+	const struct sigaction standard = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	int i;
 
-	if (err != 0)
-		return -err;
-	(void)sigfillset(&all);
+	for (i = 1; i < NSIG; i++)
+		(void)sigaction(i, &standard, NULL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	if (setpgid(0, 0) == -1 || dup2(io, 0) == -1 || dup2(io, 1) == -1 ||
+	    dup2(errors, 2) == -1)
+		return;
 	(void)sigemptyset(&none);
-	(void)posix_spawnattr_setsigdefault(attributes, &all);
-	(void)posix_spawnattr_setsigmask(attributes, &none);
-	(void)posix_spawnattr_setpgroup(attributes, 0);
-	(void)posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
-						       POSIX_SPAWN_SETSIGMASK |
-						       POSIX_SPAWN_SETPGROUP);
-	return 0;
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execvp(argv[0], argv);
 }
 
 static int
 spawn(pid_t *pid, char **argv, int io, int errors)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int err;
+	pid_t parent = getpid();
+	volatile int err = 0;
+	sigset_t all, before;
 
-	err = set_attributes(&attributes);
-	if (err != 0)
-		return err;
-	err = -posix_spawn_file_actions_init(&actions);
-	if (err == 0) {
-		err = -posix_spawn_file_actions_adddup2(&actions, io, 0);
-		if (err == 0)
-			err =
-			    -posix_spawn_file_actions_adddup2(&actions, io, 1);
-		if (err == 0)
-			err = -posix_spawn_file_actions_adddup2(
-			    &actions, errors, 2);
-		if (err == 0)
-			err = -posix_spawnp(
-			    pid, argv[0], &actions, &attributes, argv, environ);
-		(void)posix_spawn_file_actions_destroy(&actions);
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	*pid = vfork();
+	if (*pid == 0) {
+		become(argv, io, errors, parent);
+		err = -errno;
+		_exit(127);
 	}
-	(void)posix_spawnattr_destroy(&attributes);
+	if (*pid == -1)
+		err = -errno;
+	else if (err != 0)
+		(void)waitpid(*pid, NULL, 0);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 

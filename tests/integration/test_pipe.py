@@ -222,6 +222,16 @@ def test_exec_is_killed_with_its_group_when_the_connection_ends(
     eventually(lambda: gone(program) and gone(child), "both to be killed")
 
 
+def test_exec_does_not_outlive_a_weir_that_is_killed(weir):
+    w = weir(pipe("exec:sh -c 'trap \"\" TERM HUP; echo $$; exec sleep 1000'"))
+    c = w.connect()
+    program = int(c.makefile("rb").readline())
+    assert not gone(program)
+    w.status = -signal.SIGKILL
+    w.send_signal(signal.SIGKILL)
+    eventually(lambda: gone(program), "it to be killed")
+
+
 def test_exec_leaves_no_zombies(weir):
     w = weir(pipe("exec:/bin/true"))
     for _ in range(10):
