@@ -287,8 +287,9 @@ def test_config_tells_values_and_where_they_come_from(weir):
 
 # ---- reload ----
 
-def test_reload_tells_what_it_did_and_would_do(weir):
-    w = weir(TWO)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reload_tells_what_it_did_and_would_do(weir, workers):
+    w = weir(TWO, keys={"workers": workers})
     c = w.connect("a")
     assert served(c)
     w.base = w.descriptors()

@@ -12,9 +12,10 @@ import time
 
 import pytest
 
+from fronttest import Authority, client_context
 from weirtest import (DEADLINE, MEASURABLE, SCALE, Backend, echo, ended,
-                      eventually, free_port, free_range, is_root, read_exactly,
-                      reachable, socket_mode)
+                      eventually, free_port, free_range, is_root, public_copy,
+                      read_exactly, reachable, socket_mode)
 
 # How long clients are served while it is reloaded.
 SECONDS = float(os.environ.get("WEIR_RELOAD_SECONDS", "1"))
@@ -743,6 +744,81 @@ def test_a_mistake_changes_nothing_in_any_worker(weir):
         works(w, w.address())
     c.sendall(b"x")
     assert read_exactly(c, 1) == b"x"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_certificate_that_cannot_be_read_changes_nothing(
+        weir, folder, workers):
+    authority = Authority(folder)
+    certificate, key = authority.sign("a.example")
+    lost = folder / "lost.pem"
+
+    def config(certificate, more=""):
+        return listener("127.0.0.1:0", more=more) + listener(
+            "127.0.0.1:0", name="t", more=f"tls = on\ntls_key = {key}\n"
+            f"tls_certificate = {certificate}\n")
+    w = weir(config(certificate), keys={"workers": workers})
+    if workers > 1:
+        eventually(lambda: len(pids(w)) == workers, "all of them")
+    before = pids(w)
+    for broken, why in ((lost, "No such file"), (key, "certificate")):
+        refused(w, config(broken, "greeting = new\n"),
+                rf"weir.conf:\d+: tls_certificate: .*{broken}.*{why}")
+    assert pids(w) == before
+    context = client_context(authority.path)
+    for _ in range(4 * workers):
+        works(w, w.address())
+        with context.wrap_socket(w.connect("t"),
+                                 server_hostname="a.example") as c:
+            c.sendall(b"x")
+            assert c.recv(1) == b"x"
+
+
+def test_a_worker_that_is_killed_meanwhile_is_replaced_by_one_of_the_new(weir):
+    w = weir(listener("127.0.0.1:0"), keys={"workers": 2})
+    eventually(lambda: len(pids(w)) == 2, "both")
+    killed, other = pids(w)
+    c = works(w, w.address())
+    # Stopped, it holds up the reload, which then is under way for sure.
+    os.kill(killed, signal.SIGSTOP)
+    change(w, listener("127.0.0.1:0", more="greeting = new\n"))
+    w.send_signal(signal.SIGHUP)
+    w.ctl("ping")
+    os.kill(killed, signal.SIGKILL)
+    w.wait_log("info reloaded")
+    eventually(lambda: len(pids(w)) == 2 and killed not in pids(w),
+               "another in its place")
+    assert other in pids(w)
+    for _ in range(20):
+        assert read_exactly(w.connect(), 3) == b"new"
+    c.close()
+    w.base = None
+
+
+@pytest.mark.skipif(not is_root(), reason="needs root")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_privileges(weir, folder, workers):
+    """What they were needed for cannot be had any more, and that is said."""
+    program, env = public_copy(folder)
+    folder.chmod(0o755)
+    w = weir(listener("127.0.0.1:0"), program=program, env=env,
+             keys={"workers": workers, "user": "nobody"})
+    os.chmod(os.path.dirname(w.config_path), 0o755)
+    c = works(w, w.address())
+    reload(w, listener("127.0.0.1:0", more="greeting = new\n")
+           + listener("127.0.0.1:0", name="b"))
+    works(w, w.address("b"))
+    assert read_exactly(w.connect(), 3) == b"new"
+    change(w, listener("127.0.0.1:0") + listener("127.0.0.1:1", name="low"))
+    assert not hangup(w)
+    assert w.log_find(r"weir.conf:\d+: listen: cannot listen on 127.0.0.1:1: "
+                      ".*ermission"), w.tail()
+    assert read_exactly(w.connect(), 3) == b"new"
+    c.sendall(b"x")
+    assert read_exactly(c, 1) == b"x"
+    w.keys["user"] = "root"
+    reload(w, listener("127.0.0.1:0"))
+    assert w.log_find("needs a restart.*key=user")
 
 
 def test_a_worker_that_is_stopped_is_replaced(weir):

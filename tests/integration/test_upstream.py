@@ -444,10 +444,11 @@ def test_figures_of_servers(weir, named):
     assert upstream_of(w)["balance"] == "round_robin"
 
 
-def test_a_reload_keeps_what_weirctl_said(weir, named):
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_reload_keeps_what_weirctl_said(weir, named, n):
     a, b, c = named("abc")
     text = config([f"{a.address} name=one", f"{b.address} name=two"])
-    w = weir(text)
+    w = weir(text, keys=workers(n))
     assert set(answers(w, 4)) == {"a", "b"}
     w.ctl("server u one down")
     with open(w.config_path) as f:
