@@ -15,6 +15,7 @@
 #include <weir/loop.h>
 
 #include "proxy/proxy_priv.h"
+#include "proxy/reload.h"
 #include "support.h"
 
 struct evbuffer;
@@ -216,6 +217,88 @@ START_TEST(a_proxy_that_gets_no_memory_is_none)
 }
 END_TEST
 
+static unsigned told;
+static bool good;
+
+static void
+on_prepared(struct proxy_reload *reload, bool ok, void *user)
+{
+	(void)reload;
+	(void)user;
+	left = -1;
+	told++;
+	good = ok;
+}
+
+/* Prepare with so many allocations. Returns whether that was enough. */
+static bool
+prepare(struct config *config, long allocations)
+{
+	struct proxy_reload *reload = NULL;
+	unsigned before = told;
+	int err;
+
+	refused = false;
+	left = allocations;
+	err =
+	    proxy_reload_prepare(&reload, b->proxy, config, on_prepared, NULL);
+	if (err == 0)
+		until(b, told > before);
+	left = -1;
+	if (err != 0) {
+		ck_assert_int_eq(err, -ENOMEM);
+		ck_assert(refused);
+		return false;
+	}
+	if (!refused) {
+		ck_assert(good);
+		ck_assert_int_eq(proxy_reload_take(reload), 0);
+		proxy_reload_commit(reload);
+		return true;
+	}
+	ck_assert_msg(!good && proxy_reload_mistake_count(reload) > 0, "at %ld",
+	    allocations);
+	proxy_reload_abort(reload);
+	refused = false;
+	return false;
+}
+
+START_TEST(a_reload_that_gets_no_memory_changes_nothing)
+{
+	struct config_builder *builder = config_builder_new();
+	struct config *config;
+	char text[1024];
+	long n;
+	int fd, fds;
+
+	bench_start(b, ONE "mode = echo\n");
+	(void)snprintf(text, sizeof(text),
+	    ONE "mode = echo\nbacklog = 7\n[listener b]\nmode = forward\n"
+		"listen = 127.0.0.1:0\nlisten = %s/s\naccess_log = file:%s/al\n"
+		"upstream = 127.0.0.1:9\n",
+	    b->directory, b->directory);
+	(void)config_builder_read_text(builder, "t", text, strlen(text));
+	ck_assert_int_eq(config_builder_finish(builder, &config), 0);
+	config_builder_free(builder);
+	fds = bench_fds();
+	for (n = 0; !prepare(config, n); n++) {
+		ck_assert_int_lt(n, 500);
+		ck_assert_int_eq(bench_fds(), fds);
+		ck_assert_uint_eq(proxy_listener_count(b->proxy), 1);
+		ck_assert_uint_eq(b->proxy->config->listener_count, 1);
+		ck_assert_int_eq(bench_figures(b, 0).state, LISTENER_OPEN);
+	}
+	ck_assert_int_gt(n, 10);
+	ck_assert_uint_eq(proxy_listener_count(b->proxy), 2);
+	fd = client(b, 0);
+	got(b, fd, "hi");
+	(void)close(fd);
+	until(b, proxy_connections(b->proxy) == 0);
+	config_unref(config);
+	bench_close(b);
+}
+END_TEST
+
 START_TEST(a_listener_that_gets_no_memory_can_be_opened_later)
 {
 	int c, err;
@@ -250,6 +333,7 @@ main(void)
 	tcase_add_loop_test(
 	    tc, a_connection_that_gets_no_memory_is_closed, 0, 7);
 	tcase_add_test(tc, a_proxy_that_gets_no_memory_is_none);
+	tcase_add_test(tc, a_reload_that_gets_no_memory_changes_nothing);
 	tcase_add_test(tc, a_listener_that_gets_no_memory_can_be_opened_later);
 	suite_add_tcase(suite, tc);
 	return support_run(suite);
