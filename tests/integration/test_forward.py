@@ -264,6 +264,20 @@ def test_family_leaves_out_the_other_family(weir, backend):
     assert not b.connections
 
 
+def test_family_is_of_a_listener_where_several_share_an_upstream(
+        weir, backend):
+    b = backend(echo, host="127.0.0.1")
+    w = weir(f"[upstream u]\nserver = localhost:{b.port}\n"
+             + "".join(f"[listener f{n}]\nlisten = 127.0.0.1:0\n"
+                       f"mode = forward\nupstream = u\nfamily = {n}\n"
+                       for n in (4, 6)))
+    c = w.connect("f4")
+    c.sendall(b"four")
+    assert read_exactly(c, 4) == b"four"
+    assert ended(w.connect("f6"))
+    assert len(b.connections) == 1
+
+
 def test_a_name_that_does_not_exist_closes_the_client_not_weir(weir):
     w = weir(forward("no-such-host.invalid:80", LOGGED))
     assert ended(w.connect())

@@ -39,6 +39,9 @@ class Checked(Backend):
         elif self.how == "wrong":
             conn.sendall(b"I am not well\n")
             conn.close()
+        elif self.how == "endless":
+            conn.sendall(b"I am so ill. " * 5000)
+            conn.recv(1)
         else:
             conn.sendall(b"po")
             conn.sendall(b"ng\n")
@@ -74,7 +77,7 @@ def ask(w):
     return name
 
 
-@pytest.mark.parametrize("how", ["hang", "close", "wrong"])
+@pytest.mark.parametrize("how", ["hang", "close", "wrong", "endless"])
 def test_one_that_answers_wrongly_goes_down_and_comes_back(
         weir, checked, how):
     a, b = checked(b"a"), checked(b"b")
@@ -85,7 +88,8 @@ def test_one_that_answers_wrongly_goes_down_and_comes_back(
     (line,) = w.wait_log("server is down")
     assert f"address={a.address} " in line and "upstream=u" in line
     reason = {"hang": "no answer within", "close": "closed without",
-              "wrong": "not what is expected"}[how]
+              "wrong": "not what is expected",
+              "endless": "the answer is long"}[how]
     assert reason in line
     assert {ask(w) for _ in range(4)} == {b"b"}
     a.how = "well"
@@ -116,7 +120,7 @@ def test_a_server_that_is_down_at_the_start_is_known_soon(weir, checked):
 def test_fall_and_rise_count_in_a_row(weir, checked):
     a, b = checked(b"a"), checked(b"b")
     w = weir(config([a.address, b.address],
-                    SEND_EXPECT + "fall = 3\nrise = 2\n"))
+                    SEND_EXPECT + "fall = 3\nrise = 4\n"))
     eventually(lambda: a.checks > 0, "checked")
     for _ in range(2):  # one at a time is not enough
         a.how = "close"
@@ -129,6 +133,10 @@ def test_fall_and_rise_count_in_a_row(weir, checked):
     a.how = "close"
     before = a.checks
     w.wait_log("server is down")
+    assert a.checks - before >= 3
+    before = a.checks  # the last of these may be under way
+    a.how = "well"
+    w.wait_log("server is up")
     assert a.checks - before >= 3
 
 
@@ -236,3 +244,16 @@ def test_when_down_close_is_a_refusal_until_one_is_back(
     eventually(lambda: not refused(w), "clients come again")
     assert ask(w) == b"a"
     assert len(set(w.addresses("f"))) == 1
+
+
+def test_when_down_close_is_over_with_a_reload(weir, checked):
+    a = checked(b"a")
+    a.how = "close"
+    w = weir(config([a.address], SEND_EXPECT, "when_down = close\n"))
+    w.wait_log("clients are refused")
+    eventually(lambda: refused(w), "clients are refused")
+    with open(w.config_path) as f:
+        text = f.read()
+    w.write_config(text.replace("when_down = close", "when_down = accept"))
+    w.ctl("reload")
+    eventually(lambda: not refused(w), "clients are accepted, and closed")

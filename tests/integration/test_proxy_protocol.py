@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import time
 
 import pytest
@@ -426,3 +427,18 @@ def test_time_is_one_for_header_and_hello(weir, backend):
     line = w.access()[0]
     assert line["end"] == "tls_failed"
     assert line["client"] == "192.0.2.1:56324"
+
+
+def test_a_unix_user_is_the_clients_own_not_the_proxys(weir, folder):
+    """A header may tell of the socket that somebody connected to there; as
+    what user that was it does not."""
+    w = weir(f"[listener l]\nlisten = {folder}/l.sock\nmode = echo\n"
+             f"accept_proxy = all\nallow = user:{os.geteuid()}\n")
+    ends = b"".join(x.ljust(108, b"\0") for x in (b"/tmp/a", b"/tmp/b"))
+    c = w.connect()
+    c.sendall(SIGNATURE + b"\x21\x31" + struct.pack("!H", len(ends)) + ends)
+    assert ended(c)
+    w.wait_figures(denied=1)
+    c = w.connect()
+    c.sendall(SIGNATURE + b"\x20\0\0\0" + b"local")
+    assert read_exactly(c, 5) == b"local"

@@ -280,6 +280,23 @@ def test_who_waits_at_a_listener_that_goes_is_served(weir):
         c.close()
 
 
+@pytest.mark.parametrize("was, becomes", [
+    ("max_connections = 1\non_limit = wait\n", "max_connections = 9\n"),
+    ("max_connections = 1\non_limit = wait\n", ""),
+    ("max_rate = 1\n", ""),
+])
+def test_who_waits_at_a_limit_that_goes_is_served(weir, was, becomes):
+    w = weir(listener("127.0.0.1:0", more=was))
+    works(w, w.address())
+    waiting = [w.connect() for _ in range(5)]
+    w.wait_figures(state="waiting")
+    reload(w, listener("127.0.0.1:0", more=becomes))
+    for c in waiting:
+        c.sendall(b"x")
+        assert read_exactly(c, 1) == b"x"
+    w.wait_figures(state="open")
+
+
 def test_one_that_was_closed_stays_closed(weir):
     port = free_port()
     w = weir(listener(f"127.0.0.1:{port}"))

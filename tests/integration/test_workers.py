@@ -2,6 +2,7 @@
 them dies, is stopped, or has no descriptor left."""
 
 import collections
+import contextlib
 import os
 import re
 import resource
@@ -748,3 +749,18 @@ def test_a_limit_that_is_waited_at_costs_little(weir):
     before = ticks()
     time.sleep(0.5)
     assert ticks() - before <= 5
+
+
+def test_what_is_held_is_told_of_all(weir, backend):
+    w = weir(f"[listener l]\nlisten = 127.0.0.1:0\nmode = forward\n"
+             f"upstream = {backend().address}\nsplice = off\n",
+             keys={"workers": 2})
+    for _ in range(4):
+        c = w.connect()
+        c.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                c.send(b"x" * 65536)
+    eventually(lambda: w.listener()["buffered"] > 0, "what is held is told")
+    for _ in range(5):  # and not now and then
+        assert w.listener()["buffered"] > 0

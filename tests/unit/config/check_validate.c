@@ -120,6 +120,11 @@ START_TEST(what_has_no_effect_is_warned_of)
 	check_warning("[defaults]\nunix_mode = 600\n[listener a]\nlisten = :0\n"
 		      "mode = echo\n",
 	    NULL);
+	check_warning("[listener a]\nlisten = :0\nmode = forward\n"
+		      "upstream = u\n[upstream u]\nserver = 10.0.0.1:80\n"
+		      "queue = 5\n",
+	    "t:7: queue: has no effect, as no server of upstream u has a "
+	    "max_connections");
 	check_warning("[weir]\nlog = stderr\n",
 	    "t: there is no listener, so nothing is served");
 }

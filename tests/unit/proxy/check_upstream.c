@@ -13,6 +13,7 @@
 
 #include "proxy/board.h"
 #include "proxy/keeper.h"
+#include "proxy/server_state.h"
 #include "proxy/upstream.h"
 #include "support.h"
 
@@ -232,6 +233,25 @@ START_TEST(what_is_missing_here_says_nothing_of_the_server)
 	upstream_failed(&uses[0].use, -EMFILE);
 	ck_assert_uint_eq(pick(1, 1), 2);
 	ck_assert_uint_eq(pick(2, 1), 1);
+	stop();
+}
+END_TEST
+
+/* The one that finds out whether a server is back finds nothing out where it
+ * fails for want of something here, or leaves: the next one may at once. */
+START_TEST(a_trial_that_says_nothing_is_another_ones)
+{
+	start(TWO "balance = least_conn\nfail_timeout = 200ms\n");
+	ck_assert_uint_eq(pick(0, 0), 1);
+	upstream_failed(&uses[0].use, -ECONNREFUSED);
+	ck_assert_uint_eq(pick(1, 0), 2); /* so that 1 has fewer */
+	turn_until(
+	    server_usable(board_server(board, 0), weir_loop_now_ms(loop)));
+	ck_assert_uint_eq(pick(2, 0), 1);
+	upstream_failed(&uses[2].use, -EMFILE);
+	ck_assert_uint_eq(pick(3, 1), 1);
+	upstream_end(&uses[3].use);
+	ck_assert_uint_eq(pick(4, 0), 1);
 	stop();
 }
 END_TEST
@@ -486,6 +506,7 @@ main(void)
 	    pick_case, what_fails_in_one_worker_is_down_in_the_other);
 	tcase_add_test(
 	    pick_case, what_is_missing_here_says_nothing_of_the_server);
+	tcase_add_test(pick_case, a_trial_that_says_nothing_is_another_ones);
 	tcase_add_test(
 	    pick_case, places_and_the_queue_are_counted_over_all_workers);
 	tcase_add_test(
