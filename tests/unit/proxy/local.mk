@@ -92,3 +92,8 @@ check_PROGRAMS += %D%/check_reload
 %C%_check_reload_SOURCES = %D%/check_reload.c $(PROXY_CHECK_SUPPORT)
 %C%_check_reload_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_reload_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_session_move
+%C%_check_session_move_SOURCES = %D%/check_session_move.c $(PROXY_CHECK_SUPPORT)
+%C%_check_session_move_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_session_move_LDADD = $(PROXY_CHECK_LDADD)
