@@ -58,3 +58,9 @@ check_PROGRAMS += %D%/check_wire
 %C%_check_wire_SOURCES = %D%/check_wire.c
 %C%_check_wire_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_wire_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_mover
+%C%_check_mover_SOURCES = %D%/check_mover.c \
+    tests/unit/proxy/support.c tests/unit/proxy/support.h
+%C%_check_mover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_mover_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
