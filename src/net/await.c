@@ -50,7 +50,7 @@ look_for_end(struct weir_socket *s)
 {
 	char byte;
 
-	if (s->tls != NULL
+	if (weir__tls(s) != NULL
 		? weir__tls_ended(s)
 		: recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		weir__socket_saw_end(s);
@@ -75,7 +75,7 @@ takes_bytes(const struct weir_socket *s)
 static bool
 takes_room(const struct weir_socket *s)
 {
-	return s->out != NULL || weir__flow_waits(s->to);
+	return weir__out(s) != NULL || weir__flow_waits(s->to);
 }
 
 /* ---- doubts ---- */
@@ -272,7 +272,7 @@ on_event(evutil_socket_t fd, short what, void *user)
 	} else {
 		s->seen_twice = s->eof;
 		s->readable = (what & EV_READ) != 0;
-		if (what & EV_WRITE && s->tls == NULL)
+		if (what & EV_WRITE && weir__tls(s) == NULL)
 			s->writable = true;
 		weir__pump_run(s);
 	}
@@ -291,7 +291,7 @@ interest(const struct weir_socket *s)
 		want |= WEIR__READ;
 	if (!s->writable && takes_room(s))
 		want |= WEIR__WRITE;
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		want = weir__tls_interest(s, want);
 	if (want != 0)
 		return want;
@@ -333,16 +333,16 @@ weir__pump_rearm(struct weir_socket *s)
 	unsigned want;
 	bool edges;
 
-	if (s->fd == -1 || s->bev != NULL || !s->pollable || s->fresh ||
+	if (s->fd == -1 || weir__bev(s) != NULL || !s->pollable || s->fresh ||
 	    s->frozen ||
 	    (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING))
 		return;
 	want = interest(s);
 	if ((want & WEIR__WATCH) == 0)
 		s->stray = false;
-	if (s->tls != NULL && want & WEIR__READ && weir__tls_more(s))
+	if (weir__tls(s) != NULL && want & WEIR__READ && weir__tls_more(s))
 		weir__socket_defer(s, WEIR__DUE_READ);
-	edges = s->is_socket && s->tls == NULL && !s->stray;
+	edges = s->is_socket && weir__tls(s) == NULL && !s->stray;
 	if (edges)
 		want = edge_interest(s, want);
 	if (want == s->interest && edges == s->edges)

@@ -336,7 +336,7 @@ check_socket(const struct weir_socket *s)
 	if (weir__from(s) != NULL || s->to != NULL)
 		return WEIR_E_ALREADY_PIPED;
 	if (weir_socket_held(s) > 0 || weir_socket_buffered(s) > 0 ||
-	    weir__extra_waits(s) || s->tls != NULL || s->frozen)
+	    weir__extra_waits(s) || weir__tls(s) != NULL || s->frozen)
 		return -EBUSY;
 	return 0;
 }
@@ -402,11 +402,12 @@ send_socket(struct weir_channel *c, struct weir_socket *s, const void *data,
     size_t length)
 {
 	const struct header header = {.magic = MAGIC, .flags = flags_of(s)};
+	struct weir_server *server = weir__server_of(s);
 	struct weir__handed *handed = NULL;
 	int fds[HANDLES] = {s->fd, -1}, err;
 
-	if (s->server != NULL) {
-		handed = weir__handed_new(s->server, &fds[1]);
+	if (server != NULL) {
+		handed = weir__handed_new(server, &fds[1]);
 		if (handed == NULL)
 			return errno == ENOMEM ? -ENOMEM : -errno;
 	} else if (s->extra != NULL && s->extra->token != NULL) {
@@ -421,7 +422,7 @@ send_socket(struct weir_channel *c, struct weir_socket *s, const void *data,
 		return err;
 	}
 	if (handed != NULL)
-		weir__server_handed_over(s->server, s);
+		weir__server_handed_over(server, s);
 	weir_socket_destroy(s, 0);
 	return 0;
 }

@@ -49,7 +49,7 @@ forget_query(struct weir__connect *c)
 void
 weir__connect_free(struct weir_socket *s)
 {
-	struct weir__connect *c = s->connect;
+	struct weir__connect *c = s->accepted ? NULL : s->connect;
 
 	if (c == NULL)
 		return;

@@ -1,8 +1,9 @@
 /*
- * What few sockets need, kept apart so that the others do not pay for it: a
- * decoder for the incoming bytes, callbacks of single writes, a high-water
- * mark, settings that wait for a descriptor, a timeout. Made when first asked
- * for; it lives as long as its socket.
+ * What few sockets need, or all of them for a moment, kept apart so that an
+ * idle one does not pay for it: bytes that wait, TLS, a decoder for those that
+ * come in, callbacks of single writes, a high-water mark, settings that wait
+ * for a descriptor, a timeout. Made when first asked for, and given back by the
+ * pump once nothing is in it; the last of it goes with its socket.
  */
 #include "config.h"
 
@@ -51,12 +52,15 @@ weir__extra_free(struct weir_socket *s)
 }
 
 void
-weir__extra_forget(struct weir_socket *s, uint64_t written)
+weir__extra_forget(struct weir_socket *s)
 {
 	struct weir__write *w;
+	uint64_t written;
 
 	if (s->extra == NULL)
 		return;
+	written = s->bytes_delivered + s->extra->dropped;
+	s->extra->dropped = 0;
 	s->extra->decoder.length = s->extra->decoder.carried = 0;
 	/* What was queued before the opening counts from its beginning. */
 	STAILQ_FOREACH(w, &s->extra->writes, next)
@@ -77,6 +81,47 @@ weir__extra_waits(const struct weir_socket *s)
 {
 	return s->extra != NULL &&
 	       s->extra->decoder.length + s->extra->decoder.carried > 0;
+}
+
+static bool
+is_needed(const struct weir__extra *x)
+{
+	return x->bev != NULL || x->in != NULL || x->out != NULL ||
+	       x->tls != NULL || x->pipe != NULL || x->limit != NULL ||
+	       x->dropped > 0 || x->decoder.encoding != WEIR_RAW ||
+	       x->decoder.length + x->decoder.carried > 0 ||
+	       !STAILQ_EMPTY(&x->writes) || x->high_water > 0 ||
+	       x->token != NULL || x->tuning != NULL || x->idle != NULL ||
+	       x->retry != NULL;
+}
+
+void
+weir__extra_trim(struct weir_socket *s)
+{
+	if (s->extra == NULL || is_needed(s->extra))
+		return;
+	free(s->extra);
+	s->extra = NULL;
+}
+
+static struct evbuffer *
+made(struct evbuffer **buffer)
+{
+	if (*buffer == NULL)
+		*buffer = evbuffer_new();
+	return *buffer;
+}
+
+struct evbuffer *
+weir__extra_in(struct weir_socket *s)
+{
+	return weir__extra(s) != NULL ? made(&s->extra->in) : NULL;
+}
+
+struct evbuffer *
+weir__extra_out(struct weir_socket *s)
+{
+	return weir__extra(s) != NULL ? made(&s->extra->out) : NULL;
 }
 
 /* ---- text ---- */
@@ -253,6 +298,16 @@ weir__extra_closed(struct weir_socket *s)
 	while (!s->doomed && s->extra != NULL &&
 	       (w = STAILQ_FIRST(&s->extra->writes)) != NULL)
 		tell_write(s, w, is_out(s, w) ? 0 : err);
+}
+
+/* ---- no room ---- */
+
+void
+weir__extra_tell_full(struct weir_socket *s)
+{
+	/* There may be room again since. */
+	if (s->extra != NULL && s->extra->full != 0)
+		weir__tell(s, on_full, , s->extra->full);
 }
 
 /* ---- the high-water mark ---- */

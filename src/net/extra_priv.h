@@ -11,7 +11,15 @@
 
 #include "net/encoding_priv.h"
 
+struct bufferevent;
+struct evbuffer;
+struct event;
+struct weir__idle;
+struct weir__limit;
+struct weir__pipe;
+struct weir__tls;
 struct weir__token;
+struct weir__tuning;
 
 /* A write, or an end, whose owner wants to be told. */
 struct weir__write {
@@ -24,6 +32,14 @@ struct weir__write {
 };
 
 struct weir__extra {
+	struct bufferevent *bev;   /* of the handlers' lane; or NULL */
+	struct evbuffer *in;	   /* read, not passed on yet; or NULL */
+	struct evbuffer *out;	   /* to be written; or NULL */
+	struct weir__tls *tls;	   /* or NULL */
+	struct weir__pipe *pipe;   /* of its flow while bytes flow; or NULL */
+	struct weir__limit *limit; /* of its flow's rate; or NULL */
+	uint64_t dropped;	   /* bytes that were written, not delivered */
+
 	struct weir__decoder decoder;
 	STAILQ_HEAD(, weir__write) writes; /* in their order */
 	size_t high_water;		   /* 0: write tells of any byte */
@@ -31,15 +47,23 @@ struct weir__extra {
 	struct weir__tuning *tuning;	   /* or NULL */
 	struct weir__idle *idle;	   /* or NULL */
 	struct event *retry;		   /* a file had no room; or NULL */
-	int full;			   /* why */
+	int full; /* why, once that was told or is about to be; or 0 */
 };
 
 /* The socket's, made where there is none yet; NULL without memory. */
 struct weir__extra *weir__extra(struct weir_socket *s);
 void weir__extra_free(struct weir_socket *s);
 
-/* Another opening begins; written is what it does not count any more. */
-void weir__extra_forget(struct weir_socket *s, uint64_t written);
+/* Give it back where nothing is in it: from the pump's turn only, as a verb
+ * that is under way may just be filling it. */
+void weir__extra_trim(struct weir_socket *s);
+
+/* The buffers, made where there is none yet; NULL without memory. */
+struct evbuffer *weir__extra_in(struct weir_socket *s);
+struct evbuffer *weir__extra_out(struct weir_socket *s);
+
+/* Another opening begins, which counts from 0. */
+void weir__extra_forget(struct weir_socket *s);
 
 /* What is left in the decoder goes to on_data. Returns false where that wants
  * no on_end now. */
@@ -50,6 +74,9 @@ bool weir__extra_waits(const struct weir_socket *s);
 
 /* The descriptor is gone. */
 void weir__extra_shut(struct weir_socket *s);
+
+/* Tell that a file has no room. */
+void weir__extra_tell_full(struct weir_socket *s);
 
 /* Tell of the writes that are out; of all that are left, at the close. */
 void weir__extra_written(struct weir_socket *s);

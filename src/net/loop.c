@@ -39,7 +39,7 @@ struct weir_loop {
 	unsigned long holds;
 
 	struct event deferred;
-	TAILQ_HEAD(, weir__task) tasks;
+	struct weir__task *first, *last; /* tasks that are queued; or NULL */
 	bool in_tasks;
 
 	struct weir__resolver *resolver;
@@ -82,6 +82,35 @@ arm_deferred(struct weir_loop *loop)
 		event_active(&loop->deferred, EV_TIMEOUT, 0);
 }
 
+/* ---- the queue ---- */
+
+static void
+append(struct weir_loop *loop, struct weir__task *task)
+{
+	task->next = task;
+	if (loop->last != NULL)
+		loop->last->next = task;
+	else
+		loop->first = task;
+	loop->last = task;
+}
+
+/* before is the one in front of it; NULL where it is the first. */
+static void
+take_out(
+    struct weir_loop *loop, struct weir__task *before, struct weir__task *task)
+{
+	struct weir__task *next = task->next != task ? task->next : NULL;
+
+	if (before == NULL)
+		loop->first = next;
+	else
+		before->next = next != NULL ? next : before;
+	if (next == NULL)
+		loop->last = before;
+	task->next = NULL;
+}
+
 static void
 run_tasks(evutil_socket_t fd, short what, void *user)
 {
@@ -90,16 +119,15 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
-	TAILQ_INSERT_TAIL(&loop->tasks, &mark, next);
+	append(loop, &mark);
 	loop->in_tasks = true;
-	while ((task = TAILQ_FIRST(&loop->tasks)) != &mark &&
+	while ((task = loop->first) != &mark &&
 	       !(loop->running && loop->stopped)) {
-		TAILQ_REMOVE(&loop->tasks, task, next);
-		task->next.tqe_prev = NULL;
+		take_out(loop, NULL, task);
 		task->fn(task);
 	}
-	TAILQ_REMOVE(&loop->tasks, &mark, next);
-	if (!TAILQ_EMPTY(&loop->tasks))
+	weir__loop_undefer(loop, &mark);
+	if (loop->first != NULL)
 		arm_deferred(loop);
 	loop->in_tasks = false;
 }
@@ -107,20 +135,23 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 void
 weir__loop_defer(struct weir_loop *loop, struct weir__task *task)
 {
-	if (task->next.tqe_prev != NULL)
+	if (weir__is_deferred(task))
 		return;
-	if (!loop->in_tasks && TAILQ_EMPTY(&loop->tasks))
+	if (!loop->in_tasks && loop->first == NULL)
 		arm_deferred(loop);
-	TAILQ_INSERT_TAIL(&loop->tasks, task, next);
+	append(loop, task);
 }
 
 void
 weir__loop_undefer(struct weir_loop *loop, struct weir__task *task)
 {
-	if (task->next.tqe_prev == NULL)
+	struct weir__task *before = NULL;
+
+	if (!weir__is_deferred(task))
 		return;
-	TAILQ_REMOVE(&loop->tasks, task, next);
-	task->next.tqe_prev = NULL;
+	while ((before == NULL ? loop->first : before->next) != task)
+		before = before == NULL ? loop->first : before->next;
+	take_out(loop, before, task);
 }
 
 /* Edge-triggered events and word of a FIN without reading: epoll has both. */
@@ -169,7 +200,6 @@ weir_loop_new(struct weir_loop **ret, struct event_base *base)
 		return -ENOMEM;
 	}
 	loop->own_base = base == NULL;
-	TAILQ_INIT(&loop->tasks);
 	TAILQ_INIT(&loop->resting);
 	SLIST_INIT(&loop->pipes);
 	LIST_INIT(&loop->made);
@@ -196,11 +226,17 @@ close_pipe(struct weir_loop *loop, struct weir__pipe *pipe)
 void
 weir_loop_free(struct weir_loop *loop)
 {
+	struct weir__task *task;
 	struct weir__pipe *pipe;
 
 	if (loop == NULL)
 		return;
 	weir__resolver_free(loop->resolver);
+	/* Sockets that were freed, and wait there to be gone. */
+	while ((task = loop->first) != NULL) {
+		take_out(loop, NULL, task);
+		task->fn(task);
+	}
 	weir__doubts_free(loop->doubts);
 	(void)event_del(&loop->deferred);
 	while ((pipe = SLIST_FIRST(&loop->pipes)) != NULL) {
@@ -419,15 +455,16 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 		return NULL;
 	}
 	pipe->capacity = (size_t)size;
+	pipe->length = 0;
 	pipe->lent = true;
 	return pipe;
 }
 
 void
-weir__loop_return_pipe(
-    struct weir_loop *loop, struct weir__pipe *pipe, bool empty)
+weir__loop_return_pipe(struct weir_loop *loop, struct weir__pipe *pipe)
 {
-	if (!empty || loop->pipe_count >= PIPES_KEPT || pipe->read_fd == -1) {
+	if (pipe->length > 0 || loop->pipe_count >= PIPES_KEPT ||
+	    pipe->read_fd == -1) {
 		close_pipe(loop, pipe);
 		return;
 	}

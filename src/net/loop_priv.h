@@ -22,9 +22,7 @@ struct weir__token;
 /* One call from the loop, soon. Embedded in the object it is for. */
 struct weir__task {
 	void (*fn)(struct weir__task *task);
-	TAILQ_ENTRY(weir__task)
-	next; /* weir_loop.tasks; tqe_prev is NULL
-	       * while it is not queued */
+	struct weir__task *next; /* NULL: not queued; itself: the last */
 };
 
 /* Bytes that one turn of a pump can read: one buffer a loop, not one a
@@ -36,7 +34,14 @@ struct weir__task {
 	((type *)((char *)(pointer)-offsetof(type, member)))
 
 void weir__loop_defer(struct weir_loop *loop, struct weir__task *task);
+/* Looks through all that are queued: for objects of which there are few. */
 void weir__loop_undefer(struct weir_loop *loop, struct weir__task *task);
+
+static inline bool
+weir__is_deferred(const struct weir__task *task)
+{
+	return task->next != NULL;
+}
 
 /* What is open and referenced holds the loop. */
 void weir__loop_hold(struct weir_loop *loop);
@@ -77,14 +82,13 @@ void weir__server_wake(struct weir_server *server);
  */
 struct weir__pipe {
 	int read_fd, write_fd;
-	size_t capacity;
+	size_t capacity, length; /* length: bytes that are in it */
 	bool lent;
 	SLIST_ENTRY(weir__pipe) next; /* weir_loop.pipes */
 	LIST_ENTRY(weir__pipe) made;  /* weir_loop.made */
 };
 struct weir__pipe *weir__loop_borrow_pipe(struct weir_loop *loop);
 /* Give one back: to the pool when it is empty, else it is closed. */
-void weir__loop_return_pipe(
-    struct weir_loop *loop, struct weir__pipe *pipe, bool empty);
+void weir__loop_return_pipe(struct weir_loop *loop, struct weir__pipe *pipe);
 
 #endif

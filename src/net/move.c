@@ -44,7 +44,8 @@ check(const struct weir_socket *s)
 		return WEIR_E_SOCKET_CLOSED;
 	if (!s->is_socket)
 		return WEIR_E_NOT_A_STREAM;
-	if (s->tls != NULL || s->fresh || (s->due & DUE) != 0 || is_pinned(s))
+	if (weir__tls(s) != NULL || s->fresh || (s->due & DUE) != 0 ||
+	    is_pinned(s))
 		return -EBUSY;
 	if (s->extra != NULL &&
 	    (weir__extra_waits(s) || !STAILQ_EMPTY(&s->extra->writes) ||
@@ -83,9 +84,10 @@ describe(struct weir_socket *s, struct weir_socket_state *ret)
 	    .bytes_delivered = s->bytes_delivered,
 	    .idle_ms = weir_socket_idle_ms(s),
 	};
-	err = flatten(s->in, &ret->held, &ret->held_length);
-	return err != 0 ? err
-			: flatten(s->out, &ret->queued, &ret->queued_length);
+	err = flatten(weir__in(s), &ret->held, &ret->held_length);
+	if (err == 0)
+		err = flatten(weir__out(s), &ret->queued, &ret->queued_length);
+	return err;
 }
 
 /* Out of its lane: what a bufferevent or a kernel pipe has is held then. */
@@ -95,9 +97,9 @@ leave_lane(struct weir_socket *s)
 	struct weir__flow *f = weir__from(s);
 	int err = 0;
 
-	if (f != NULL && f->piped > 0)
+	if (f != NULL && weir__piped(f) > 0)
 		err = weir__splice_unload(f);
-	if (err != 0 && f->piped > 0 && weir__held(s) == 0)
+	if (err != 0 && weir__piped(f) > 0 && weir__held(s) == 0)
 		return err; /* all of it is still in the pipe */
 	if (err == 0)
 		err = weir__stream_leave(s);
@@ -158,8 +160,8 @@ weir_socket_release(struct weir_socket *s)
 {
 	if (s == NULL || s->doomed || !s->frozen || s->state != WEIR__OPEN)
 		return -EINVAL;
-	drain_all(s->in);
-	drain_all(s->out); /* not dropped: the other one's */
+	drain_all(weir__in(s));
+	drain_all(weir__out(s)); /* not dropped: the other one's */
 	weir_socket_destroy(s, 0);
 	return 0;
 }
@@ -167,18 +169,11 @@ weir_socket_release(struct weir_socket *s)
 /* ---- adopting ---- */
 
 static int
-fill(struct evbuffer **buffer, const void *data, size_t length)
+fill(struct evbuffer *buffer, const void *data, size_t length)
 {
-	if (length == 0)
-		return 0;
-	*buffer = evbuffer_new();
-	if (*buffer == NULL)
-		return -ENOMEM;
-	if (evbuffer_add(*buffer, data, length) == 0)
-		return 0;
-	evbuffer_free(*buffer);
-	*buffer = NULL;
-	return -ENOMEM;
+	return buffer != NULL && evbuffer_add(buffer, data, length) == 0
+		   ? 0
+		   : -ENOMEM;
 }
 
 static void
@@ -211,25 +206,28 @@ int
 weir_socket_adopt(
     struct weir_socket *s, int fd, const struct weir_socket_state *state)
 {
-	int err;
+	int err = 0;
 
 	if (s == NULL || s->doomed || state == NULL)
 		return -EINVAL;
 	if (s->state != WEIR__IDLE)
 		return WEIR_E_SOCKET_CONNECTED;
-	if (s->in != NULL || s->out != NULL)
+	if (weir__in(s) != NULL || weir__out(s) != NULL)
 		return -EBUSY;
-	err = fill(&s->in, state->held, state->held_length);
-	if (err == 0)
-		err = fill(&s->out, state->queued, state->queued_length);
+	if (state->held_length > 0)
+		err = fill(weir__extra_in(s), state->held, state->held_length);
+	if (err == 0 && state->queued_length > 0)
+		err = fill(
+		    weir__extra_out(s), state->queued, state->queued_length);
 	if (err == 0)
 		err = weir_socket_open_fd(
 		    s, fd, !state->read_ended, !state->fin_sent);
-	if (err != 0) {
-		empty(&s->in);
-		empty(&s->out);
-		return err;
+	if (err != 0 && s->extra != NULL) {
+		empty(&s->extra->in);
+		empty(&s->extra->out);
 	}
+	if (err != 0)
+		return err;
 	take_over(s, state);
 	weir__socket_settle(s);
 	return 0;

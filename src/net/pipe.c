@@ -21,7 +21,7 @@ weir__pump_undo(struct weir__flow *f)
 			   *destination = f->destination;
 	int err = 0;
 
-	if (f->piped > 0 && source->fd != -1)
+	if (weir__piped(f) > 0 && source->fd != -1)
 		err = weir__splice_unload(f);
 	weir__splice_return(f);
 	weir__rate_end(f);
@@ -63,7 +63,7 @@ forbid_splice(struct weir__flow *f)
 	if (f == NULL)
 		return 0;
 	f->may_splice = f->bulk = false;
-	return f->piped > 0 ? weir__splice_unload(f) : 0;
+	return weir__piped(f) > 0 ? weir__splice_unload(f) : 0;
 }
 
 int
@@ -109,8 +109,8 @@ weir_socket_pipe(struct weir_socket *source, struct weir_socket *destination,
 	f->keep_open = o->keep_open;
 	f->stopped = destination->stop_source;
 	destination->stop_source = false;
-	f->may_splice =
-	    !o->no_splice && source->tls == NULL && destination->tls == NULL;
+	f->may_splice = !o->no_splice && weir__tls(source) == NULL &&
+			weir__tls(destination) == NULL;
 	f->full = weir__held(source) >= f->buffer;
 	destination->to = f;
 	source->explicit_pause = false;

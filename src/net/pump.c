@@ -35,19 +35,18 @@
 static int
 hold_bytes(struct weir_socket *s, const void *data, size_t length)
 {
-	if (s->in == NULL)
-		s->in = evbuffer_new();
-	if (s->in == NULL || evbuffer_add(s->in, data, length) == -1)
-		return -ENOMEM;
-	return 0;
+	struct evbuffer *in = weir__extra_in(s);
+
+	return in != NULL && evbuffer_add(in, data, length) == 0 ? 0 : -ENOMEM;
 }
 
 static void
 let_go(struct weir_socket *s)
 {
-	if (s->in != NULL && evbuffer_get_length(s->in) == 0) {
-		evbuffer_free(s->in);
-		s->in = NULL;
+	if (weir__in(s) != NULL && weir__held(s) == 0) {
+		evbuffer_free(s->extra->in);
+		s->extra->in = NULL;
+		weir__extra_trim(s);
 	}
 }
 
@@ -63,12 +62,13 @@ enum given {
 bool
 weir__pump_flush(struct weir_socket *s)
 {
+	struct evbuffer *out;
 	ssize_t n;
 
-	while (s->out != NULL && evbuffer_get_length(s->out) > 0) {
+	while ((out = weir__out(s)) != NULL && evbuffer_get_length(out) > 0) {
 		if (!s->writable)
 			return false;
-		n = weir__socket_send_buffer(s, s->out);
+		n = weir__socket_send_buffer(s, out);
 		if (n < 0) {
 			weir__socket_fail(s, (int)n);
 			return false;
@@ -77,9 +77,10 @@ weir__pump_flush(struct weir_socket *s)
 			return false;
 		weir__note_written(s);
 	}
-	if (s->out != NULL) {
-		evbuffer_free(s->out);
-		s->out = NULL;
+	if (out != NULL) {
+		evbuffer_free(out);
+		s->extra->out = NULL;
+		weir__extra_trim(s);
 		weir__socket_drained(s);
 	}
 	return s->state == WEIR__OPEN;
@@ -92,15 +93,17 @@ give(struct weir__flow *f)
 	struct weir_socket *source = weir__source(f), *to = f->destination;
 	ssize_t n;
 
-	while (f->piped > 0 || weir__held(source) > 0) {
-		if (to->state != WEIR__OPEN || to->out != NULL || !to->writable)
+	while (weir__piped(f) > 0 || weir__held(source) > 0) {
+		if (to->state != WEIR__OPEN || weir__out(to) != NULL ||
+		    !to->writable)
 			return BLOCKED;
 		if (to->end_asked || to->dying != 0) {
 			weir__pump_undo(f);
 			return GONE;
 		}
-		n = f->piped > 0 ? weir__splice_out(f)
-				 : weir__socket_send_buffer(to, source->in);
+		n = weir__piped(f) > 0
+			? weir__splice_out(f)
+			: weir__socket_send_buffer(to, source->extra->in);
 		if (n < 0) {
 			weir__socket_fail(to, (int)n);
 			return GONE;
@@ -133,7 +136,7 @@ read_bytes(struct weir_socket *s, unsigned char *to, size_t wanted)
 {
 	ssize_t n;
 
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		return weir__tls_read(s, to, wanted);
 	do {
 		n = s->is_socket ? recv(s->fd, to, wanted, MSG_DONTWAIT)
@@ -182,7 +185,8 @@ fin_follows(const struct weir__flow *f, bool was_short)
 
 	return was_short && s->hup && !end_can_wait(s) && s->is_tcp &&
 	       s->handlers->on_data == NULL && f->destination->is_tcp &&
-	       f->destination->tls == NULL && !f->keep_open && f->limit == NULL;
+	       weir__tls(f->destination) == NULL && !f->keep_open &&
+	       weir__limit(f) == NULL;
 }
 
 static ssize_t
@@ -236,7 +240,7 @@ copy(struct weir__flow *f, size_t wanted)
 		f = weir__from(s);
 	}
 	if (f != NULL && f->destination == to && weir__held(s) == 0 &&
-	    to->state == WEIR__OPEN && to->out == NULL && to->writable &&
+	    to->state == WEIR__OPEN && weir__out(to) == NULL && to->writable &&
 	    !to->end_asked && to->dying == 0)
 		sent = send_on(f, scratch, n, n < wanted);
 	if ((size_t)(sent > 0 ? sent : 0) < n &&
@@ -262,7 +266,7 @@ take(struct weir__flow *f)
 	/* Not to files: what has no room is waited for by weir__socket_send. */
 	if (f->bulk && weir__held(weir__source(f)) == 0 &&
 	    f->destination->state == WEIR__OPEN && f->destination->pollable &&
-	    f->destination->out == NULL && f->destination->writable &&
+	    weir__out(f->destination) == NULL && f->destination->writable &&
 	    weir__source(f)->handlers->on_data == NULL) {
 		n = weir__splice_in(f, wanted);
 		if (n > 0) {
@@ -303,11 +307,13 @@ finish(struct weir__flow *f)
 static void
 settle_turn(struct weir__flow *f, size_t moved)
 {
-	if (f->pipe != NULL && f->piped == 0)
+	if (weir__piped(f) == 0)
 		weir__splice_return(f);
-	if (f->bulk && moved > 0 && moved < BULK_LEAST && f->limit == NULL) {
+	if (f->bulk && moved > 0 && moved < BULK_LEAST &&
+	    weir__limit(f) == NULL) {
 		f->bulk = false;
 		f->full_reads = 0;
+		weir__extra_trim(weir__source(f));
 	}
 }
 
@@ -386,9 +392,10 @@ read_for_handler(struct weir_socket *s)
 		return;
 	}
 	while (s->state == WEIR__OPEN && weir__from(s) == NULL &&
-	       s->bev == NULL && weir__socket_flowing(s)) {
+	       weir__bev(s) == NULL && weir__socket_flowing(s)) {
 		if (weir__held(s) > 0) {
-			taken = evbuffer_remove(s->in, scratch, WEIR__SCRATCH);
+			taken = evbuffer_remove(
+			    s->extra->in, scratch, WEIR__SCRATCH);
 			let_go(s);
 			weir__tell_data(s, scratch, (size_t)taken);
 			continue;
@@ -419,9 +426,9 @@ weir__pump_run(struct weir_socket *s)
 	if (s->frozen)
 		return;
 	weir__pin(s);
-	if (s->state == WEIR__OPEN && s->tls != NULL)
+	if (s->state == WEIR__OPEN && weir__tls(s) != NULL)
 		weir__tls_run(s);
-	if (s->state == WEIR__OPEN && s->out != NULL)
+	if (s->state == WEIR__OPEN && weir__out(s) != NULL)
 		(void)weir__pump_flush(s);
 	if (s->state == WEIR__OPEN && weir__from(s) != NULL)
 		run_flow(weir__from(s));

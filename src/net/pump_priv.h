@@ -21,7 +21,16 @@ weir__source_const(const struct weir__flow *f)
 static inline size_t
 weir__held(const struct weir_socket *s)
 {
-	return s->in != NULL ? evbuffer_get_length(s->in) : 0;
+	return weir__in(s) != NULL ? evbuffer_get_length(weir__in(s)) : 0;
+}
+
+/* ... and of those that splice has read. */
+static inline size_t
+weir__piped(const struct weir__flow *f)
+{
+	const struct weir__extra *x = weir__source_const(f)->extra;
+
+	return x != NULL && x->pipe != NULL ? x->pipe->length : 0;
 }
 
 /* Whether the source may be read now. */
@@ -31,7 +40,7 @@ weir__may_take(const struct weir__flow *f)
 	const struct weir_socket *s = weir__source_const(f);
 
 	return s->state == WEIR__OPEN && !s->eof && !s->explicit_pause &&
-	       !f->stopped && !f->full && !f->rate_waits && f->piped == 0;
+	       !f->stopped && !f->full && !f->rate_waits && weir__piped(f) == 0;
 }
 
 /* Whether something waits that the destination is to take. */
@@ -43,8 +52,8 @@ weir__flow_waits(const struct weir__flow *f)
 	if (f == NULL)
 		return false;
 	s = weir__source_const(f);
-	return f->piped > 0 || weir__held(s) > 0 || s->eof || f->stopped ||
-	       s->dying != 0;
+	return weir__piped(f) > 0 || weir__held(s) > 0 || s->eof ||
+	       f->stopped || s->dying != 0;
 }
 
 /* ---- rate.c ---- */
@@ -55,23 +64,34 @@ struct weir__limit {
 	struct event *timer; /* or NULL */
 };
 
+static inline struct weir__limit *
+weir__limit(const struct weir__flow *f)
+{
+	const struct weir__extra *x = weir__source_const(f)->extra;
+
+	return x != NULL ? x->limit : NULL;
+}
+
 /* A flow that may read so many bytes a second. 0 or -ENOMEM. */
 int weir__rate_begin(struct weir__flow *f, uint64_t rate);
 void weir__rate_end(struct weir__flow *f);
 /* As weir__rate_allows(), of a flow that has a rate. */
-size_t weir__rate_limit(struct weir__flow *f, size_t wanted);
+size_t weir__rate_limit(
+    struct weir__flow *f, struct weir__limit *l, size_t wanted);
 
 /* How much of wanted may be read now; 0 has set a timer. */
 static inline size_t
 weir__rate_allows(struct weir__flow *f, size_t wanted)
 {
-	return f->limit == NULL ? wanted : weir__rate_limit(f, wanted);
+	struct weir__limit *l = weir__limit(f);
+
+	return l == NULL ? wanted : weir__rate_limit(f, l, wanted);
 }
 
 static inline void
 weir__rate_spend(struct weir__flow *f, size_t n)
 {
-	struct weir__limit *l = f->limit;
+	struct weir__limit *l = weir__limit(f);
 
 	if (l != NULL)
 		l->tokens -= n < l->tokens ? n : l->tokens;

@@ -63,9 +63,8 @@ rate_refill(struct weir__limit *l)
 /* How much the rate lets through now; 0 has set a timer. A tenth of a second
  * may come at once, so that small rates are smooth and large ones cheap. */
 size_t
-weir__rate_limit(struct weir__flow *f, size_t wanted)
+weir__rate_limit(struct weir__flow *f, struct weir__limit *l, size_t wanted)
 {
-	struct weir__limit *l = f->limit;
 	uint64_t wait_us;
 	struct timeval after;
 
@@ -86,24 +85,27 @@ weir__rate_limit(struct weir__flow *f, size_t wanted)
 int
 weir__rate_begin(struct weir__flow *f, uint64_t rate)
 {
-	struct weir__limit *l = calloc(1, sizeof(*l));
+	struct weir__extra *x = weir__extra(weir__source(f));
+	struct weir__limit *l = x != NULL ? calloc(1, sizeof(*l)) : NULL;
 
 	if (l == NULL)
 		return -ENOMEM;
 	l->rate = rate;
 	l->tokens = rate / 10 > 0 ? rate / 10 : 1;
 	l->counted_us = now_us();
-	f->limit = l;
+	x->limit = l;
 	return 0;
 }
 
 void
 weir__rate_end(struct weir__flow *f)
 {
-	if (f->limit == NULL)
+	struct weir__limit *l = weir__limit(f);
+
+	if (l == NULL)
 		return;
-	if (f->limit->timer != NULL)
-		event_free(f->limit->timer);
-	free(f->limit);
-	f->limit = NULL;
+	if (l->timer != NULL)
+		event_free(l->timer);
+	free(l);
+	weir__source(f)->extra->limit = NULL;
 }

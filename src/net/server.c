@@ -151,6 +151,41 @@ drop(struct weir_server *server, int fd)
 	tell(server, on_drop, , &local, &remote);
 }
 
+struct weir_server *
+weir__server_of(const struct weir_socket *socket)
+{
+	return socket->accepted ? socket->origin->server : NULL;
+}
+
+static void
+origin_unref(struct weir__origin *origin)
+{
+	if (--origin->refs == 0)
+		free(origin);
+}
+
+void
+weir__origin_leave(struct weir_socket *socket)
+{
+	if (!socket->accepted)
+		return;
+	origin_unref(socket->origin);
+	socket->accepted = false;
+	socket->connect = NULL;
+}
+
+static int
+make_origin(struct weir_server *server)
+{
+	if (server->origin != NULL)
+		return 0;
+	server->origin = malloc(sizeof(*server->origin));
+	if (server->origin == NULL)
+		return -ENOMEM;
+	*server->origin = (struct weir__origin){.server = server, .refs = 1};
+	return 0;
+}
+
 static int
 hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 {
@@ -162,17 +197,16 @@ hand_over(struct weir_server *server, int fd, const struct sockaddr_in6 *remote)
 		drop(server, fd);
 		return 0;
 	}
-	err = weir__socket_accepted(&socket, server, fd);
+	err = make_origin(server);
+	if (err == 0)
+		err = weir__socket_accepted(
+		    &socket, server, server->origin, fd, remote);
 	if (err != 0) {
 		(void)close(fd);
 		return err;
 	}
-	socket->is_tcp =
-	    remote->sin6_family == AF_INET || remote->sin6_family == AF_INET6;
-	weir__socket_set_remote(socket, remote);
 	server->connections++;
 	weir__count_add(server->count, 1);
-	TAILQ_INSERT_TAIL(&server->sockets, socket, server_next);
 	weir__pin(socket);
 	/* First of all, so that nothing can be written past TLS. */
 	if (server->tls != NULL &&
@@ -426,10 +460,8 @@ one_less(struct weir_server *server)
 }
 
 void
-weir__server_socket_closed(
-    struct weir_server *server, struct weir_socket *socket)
+weir__server_socket_closed(struct weir_server *server)
 {
-	TAILQ_REMOVE(&server->sockets, socket, server_next);
 	server->connections--;
 	weir__count_add(server->count, -1);
 	one_less(server);
@@ -438,8 +470,7 @@ weir__server_socket_closed(
 void
 weir__server_handed_over(struct weir_server *server, struct weir_socket *socket)
 {
-	TAILQ_REMOVE(&server->sockets, socket, server_next);
-	socket->server = NULL;
+	weir__origin_leave(socket);
 	server->connections--; /* but for all processes it is still there */
 }
 
@@ -484,12 +515,12 @@ weir_server_close_soon(struct weir_server *server)
 static void
 let_go(struct weir_server *server)
 {
-	struct weir_socket *socket;
 	struct weir__handed *handed;
 
-	while ((socket = TAILQ_FIRST(&server->sockets)) != NULL) {
-		TAILQ_REMOVE(&server->sockets, socket, server_next);
-		socket->server = NULL;
+	if (server->origin != NULL) {
+		server->origin->server = NULL;
+		origin_unref(server->origin);
+		server->origin = NULL;
 	}
 	server->connections = 0;
 	while ((handed = LIST_FIRST(&server->handed)) != NULL)
@@ -558,7 +589,6 @@ weir_server_new(struct weir_server **ret, struct weir_loop *loop,
 	server->task.fn = run_task;
 	server->max_connections = -1;
 	server->batch = 1;
-	TAILQ_INIT(&server->sockets);
 	LIST_INIT(&server->handed);
 	STAILQ_INIT(&server->asks);
 	weir__loop_enter(loop, server);

@@ -19,6 +19,12 @@
 struct weir__ask;    /* of the count, or of the close; server_ask.c's */
 struct weir__naming; /* a host to listen on is looked up; listen.c's */
 
+/* What the sockets of a server know of it, which may be freed before them. */
+struct weir__origin {
+	struct weir_server *server; /* NULL: it was freed */
+	unsigned long refs;	    /* the server's and the sockets' */
+};
+
 struct weir_server {
 	struct weir_loop *loop;
 	const struct weir_server_handlers *handlers;
@@ -63,8 +69,7 @@ struct weir_server {
 
 	TAILQ_ENTRY(weir_server) resting_next; /* weir_loop.resting */
 
-	/* Its open sockets, which tell when they end. */
-	TAILQ_HEAD(weir__server_sockets, weir_socket) sockets;
+	struct weir__origin *origin; /* of its sockets; NULL: has had none */
 };
 
 /* Whether there is a connection of its, here or in other hands. */
@@ -95,14 +100,18 @@ void weir__server_look(struct weir_server *server);
 void weir__server_answer(struct weir_server *server, bool closed);
 void weir__server_forget_asks(struct weir_server *server);
 
+/* The server that a socket came by, as long as both are there; or NULL. */
+struct weir_server *weir__server_of(const struct weir_socket *socket);
+/* Never mind which. */
+void weir__origin_leave(struct weir_socket *socket);
+
 /* A connection has gone to another process, and has ended there. */
 void weir__server_handed_over(
     struct weir_server *server, struct weir_socket *socket);
 void weir__server_handed_ended(struct weir_server *server);
 
-/* A socket that came by the server has ended. */
-void weir__server_socket_closed(
-    struct weir_server *server, struct weir_socket *socket);
+/* A socket that came by the server has ended, and left it. */
+void weir__server_socket_closed(struct weir_server *server);
 
 /* How the handshake of one of its sockets went. Both call a handler. */
 void weir__server_tls_done(

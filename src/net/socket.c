@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -33,9 +34,8 @@ static const struct weir_socket_handlers silent = {0};
 static void
 reap(struct weir_socket *s)
 {
-	weir__extra_free(s);
 	weir__tls_forget(s);
-	weir__socket_set_remote(s, NULL);
+	weir__extra_free(s);
 	free(s);
 }
 
@@ -68,18 +68,28 @@ free_buffer(struct evbuffer **buffer)
 	*buffer = NULL;
 }
 
+/* What was queued is not going to be written. */
+static void
+drop_queued(struct weir_socket *s)
+{
+	if (s->extra != NULL)
+		s->extra->dropped += weir__socket_queued(s);
+}
+
 /* No more I/O: the descriptor and all that served it go. */
 static void
 shut(struct weir_socket *s)
 {
-	s->bytes_dropped += weir__socket_queued(s);
+	drop_queued(s);
 	weir__connect_free(s);
 	weir__pump_drop(s);
 	(void)weir__stream_leave(s);
 	weir__pump_leave(s);
-	free_buffer(&s->in);
-	free_buffer(&s->out);
-	if (s->tls != NULL)
+	if (s->extra != NULL) {
+		free_buffer(&s->extra->in);
+		free_buffer(&s->extra->out);
+	}
+	if (weir__tls(s) != NULL)
 		weir__tls_shut(s);
 	weir__idle_free(s);
 	weir__write_free(s);
@@ -96,11 +106,11 @@ shut(struct weir_socket *s)
 static void
 leave_server(struct weir_socket *s)
 {
-	struct weir_server *server = s->server;
+	struct weir_server *server = weir__server_of(s);
 
-	s->server = NULL;
+	weir__origin_leave(s);
 	if (server != NULL)
-		weir__server_socket_closed(server, s);
+		weir__server_socket_closed(server);
 }
 
 /* ---- the task ---- */
@@ -146,6 +156,10 @@ run_task(struct weir__task *task)
 	struct weir_socket *s =
 	    weir__container_of(task, struct weir_socket, task);
 
+	if (s->doomed) { /* it was only waiting for this */
+		weir__unpin(s);
+		return;
+	}
 	weir__pin(s);
 	if (take_due(s, WEIR__DUE_CONNECT))
 		weir__connect_next(s);
@@ -154,7 +168,7 @@ run_task(struct weir__task *task)
 		weir__socket_unwrap(s);
 	}
 	if (take_due(s, WEIR__DUE_FULL))
-		weir__tell(s, on_full, , s->extra->full);
+		weir__extra_tell_full(s);
 	if (take_due(s, WEIR__DUE_BROKEN))
 		weir__tell(s, on_broken, , s->dying);
 	if (take_due(s, WEIR__DUE_SESSION))
@@ -163,7 +177,7 @@ run_task(struct weir__task *task)
 		/* Nothing waits for the bytes of one that fails: just look. An
 		 * event of levels tells once more. */
 		s->readable = s->dying != 0 || (s->edges && s->readable);
-		if (s->bev != NULL)
+		if (weir__bev(s) != NULL)
 			weir__stream_read(s);
 		else
 			weir__pump_run(s);
@@ -190,33 +204,47 @@ weir__socket_defer(struct weir_socket *s, unsigned due)
 
 /* ---- new and free ---- */
 
+/* With room for so much of a remote address. */
+static struct weir_socket *
+make(
+    struct weir_loop *loop, const struct weir_socket_options *options, size_t n)
+{
+	/* Of glibc's two, calloc takes nothing from what the thread has at
+	 * hand; that costs ten times as much. */
+	struct weir_socket *s = malloc(sizeof(*s) + n);
+
+	if (s == NULL)
+		return NULL;
+	*s = (struct weir_socket){
+	    .loop = loop,
+	    .handlers = &silent,
+	    .fd = -1,
+	    .task.fn = run_task,
+	    .allow_half_open = options->allow_half_open,
+	};
+	if (weir_socket_set_high_water_mark(s, options->high_water_mark) != 0) {
+		reap(s);
+		return NULL;
+	}
+	return s;
+}
+
 int
 weir_socket_new(struct weir_socket **ret, struct weir_loop *loop,
     const struct weir_socket_options *options,
     const struct weir_socket_handlers *handlers, void *user)
 {
+	static const struct weir_socket_options none = {0};
 	struct weir_socket *s;
 
 	if (ret == NULL || loop == NULL)
 		return -EINVAL;
-	/* Of glibc's two, calloc takes nothing from what the thread has at
-	 * hand; that costs ten times as much. */
-	s = malloc(sizeof(*s));
+	s = make(loop, options != NULL ? options : &none, 0);
 	if (s == NULL)
 		return -ENOMEM;
-	*s = (struct weir_socket){
-	    .loop = loop,
-	    .handlers = handlers != NULL ? handlers : &silent,
-	    .user = user,
-	    .fd = -1,
-	    .task.fn = run_task,
-	    .allow_half_open = options != NULL && options->allow_half_open,
-	};
-	if (options != NULL &&
-	    weir_socket_set_high_water_mark(s, options->high_water_mark) != 0) {
-		reap(s);
-		return -ENOMEM;
-	}
+	if (handlers != NULL)
+		s->handlers = handlers;
+	s->user = user;
 	*ret = s;
 	return 0;
 }
@@ -230,11 +258,11 @@ weir_socket_free(struct weir_socket *s)
 	s->doomed = true;
 	s->handlers = &silent;
 	shut(s);
-	weir__loop_undefer(s->loop, &s->task);
 	s->state = WEIR__IDLE;
 	leave_server(s);
 	hold(s, false);
-	weir__unpin(s);
+	if (!weir__is_deferred(&s->task)) /* else its task does so */
+		weir__unpin(s);
 }
 
 void
@@ -270,9 +298,9 @@ forget(struct weir_socket *s)
 	s->frozen = s->stop_source = false;
 	s->error = s->dying = 0;
 	weir__tls_forget(s);
-	weir__extra_forget(s, s->bytes_delivered + s->bytes_dropped);
-	s->bytes_read = s->bytes_delivered = s->bytes_dropped = 0;
-	weir__socket_set_remote(s, NULL);
+	weir__extra_forget(s);
+	s->bytes_read = s->bytes_delivered = 0;
+	s->remote_known = false;
 	s->active_ms = weir_loop_now_ms(s->loop);
 }
 
@@ -334,7 +362,7 @@ weir__socket_opened(struct weir_socket *s, int fd)
 	s->state = WEIR__OPEN;
 	s->active_ms = weir_loop_now_ms(s->loop);
 	hold(s, true);
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		weir__tls_begin(s);
 	weir__note_written(s);
 	return 0;
@@ -376,22 +404,27 @@ weir_socket_open_fd(struct weir_socket *s, int fd, bool readable, bool writable)
 }
 
 int
-weir__socket_accepted(
-    struct weir_socket **ret, struct weir_server *server, int fd)
+weir__socket_accepted(struct weir_socket **ret, struct weir_server *server,
+    struct weir__origin *origin, int fd, const struct sockaddr_in6 *remote)
 {
 	const struct weir_socket_options options = {
 	    .allow_half_open = server->options.allow_half_open,
 	    .high_water_mark = server->options.high_water_mark,
 	};
-	struct weir_socket *s;
-	int err = weir_socket_new(&s, server->loop, &options, NULL, NULL);
+	size_t n = weir__remote_length(remote->sin6_family);
+	struct weir_socket *s = make(server->loop, &options, n);
 
-	if (err != 0)
-		return err;
+	if (s == NULL)
+		return -ENOMEM;
 	s->is_socket = s->pollable = s->fresh = true;
+	s->is_tcp = n > 0;
+	s->remote_known = n > 0;
+	memcpy(s->remote, remote, n);
 	s->writable = true;
 	s->explicit_pause = server->options.pause_on_connect;
-	s->server = server;
+	s->accepted = true;
+	s->origin = origin;
+	origin->refs++;
 	(void)weir__socket_opened(s, fd);
 	*ret = s;
 	return 0;
@@ -409,19 +442,19 @@ weir__socket_settle(struct weir_socket *s)
 
 	if (s->state != WEIR__OPEN || !s->pollable || s->fresh || s->frozen)
 		return;
-	stream = s->handlers->on_data != NULL && s->tls == NULL &&
+	stream = s->handlers->on_data != NULL && weir__tls(s) == NULL &&
 		 weir__from(s) == NULL && s->to == NULL && !s->rd_ended &&
 		 s->dying == 0;
-	if (stream && s->bev == NULL) {
+	if (stream && weir__bev(s) == NULL) {
 		weir__pump_leave(s);
 		err = weir__stream_enter(s);
-	} else if (!stream && s->bev != NULL &&
+	} else if (!stream && weir__bev(s) != NULL &&
 		   (weir__from(s) != NULL || s->to != NULL)) {
 		err = weir__stream_leave(s);
 	}
 	if (err != 0)
 		weir_socket_destroy(s, err);
-	else if (s->bev != NULL)
+	else if (weir__bev(s) != NULL)
 		weir__stream_update(s);
 	else
 		weir__pump_update(s);
@@ -443,7 +476,7 @@ weir__socket_progress(struct weir_socket *s)
 		return;
 	if (weir__socket_queued(s) > 0)
 		return;
-	if (s->end_asked && s->tls != NULL && !weir__tls_finish(s))
+	if (s->end_asked && weir__tls(s) != NULL && !weir__tls_finish(s))
 		return;
 	if (s->soon) {
 		weir_socket_destroy(s, 0);
@@ -544,9 +577,10 @@ weir__socket_fail(struct weir_socket *s, int err)
 	if (s->to != NULL)
 		weir__pump_undo(s->to);
 	s->dying = err;
-	s->bytes_dropped += weir__socket_queued(s);
-	free_buffer(&s->out);
-	if (s->tls != NULL)
+	drop_queued(s);
+	if (s->extra != NULL)
+		free_buffer(&s->extra->out);
+	if (weir__tls(s) != NULL)
 		weir__tls_broken(s);
 	weir__socket_defer(s, WEIR__DUE_BROKEN | WEIR__DUE_READ);
 }
@@ -568,7 +602,7 @@ weir_socket_pause(struct weir_socket *s)
 		return;
 	s->explicit_pause = true;
 	s->explicit_flow = false;
-	if (s->bev != NULL)
+	if (weir__bev(s) != NULL)
 		weir__stream_update(s);
 	else
 		weir__pump_update(s);
@@ -583,7 +617,7 @@ weir_socket_resume(struct weir_socket *s)
 	s->explicit_flow = true;
 	if (s->state != WEIR__OPEN)
 		return;
-	if (s->bev != NULL)
+	if (weir__bev(s) != NULL)
 		weir__stream_update(s);
 	weir__socket_defer(s, WEIR__DUE_READ);
 }

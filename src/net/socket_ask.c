@@ -24,7 +24,8 @@ weir_socket_bytes_written(const struct weir_socket *s)
 {
 	if (s == NULL)
 		return 0;
-	return s->bytes_delivered + s->bytes_dropped + weir__socket_queued(s);
+	return s->bytes_delivered + (s->extra != NULL ? s->extra->dropped : 0) +
+	       weir__socket_queued(s);
 }
 
 uint64_t
@@ -50,10 +51,10 @@ weir_socket_held(const struct weir_socket *s)
 
 	if (s == NULL)
 		return 0;
-	if (s->in != NULL)
-		n = evbuffer_get_length(s->in);
-	if (s->bev != NULL)
-		n += evbuffer_get_length(bufferevent_get_input(s->bev));
+	if (weir__in(s) != NULL)
+		n = evbuffer_get_length(weir__in(s));
+	if (weir__bev(s) != NULL)
+		n += evbuffer_get_length(bufferevent_get_input(weir__bev(s)));
 	return n;
 }
 
@@ -124,29 +125,6 @@ ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
 	return 0;
 }
 
-void
-weir__socket_set_remote(
-    struct weir_socket *s, const struct sockaddr_in6 *remote)
-{
-	const struct sockaddr_in *ip4 = (const struct sockaddr_in *)remote;
-
-	if (s->remote_is_ip6)
-		free(s->remote.ip6);
-	s->remote_is_ip6 = false;
-	s->remote_port = 0;
-	if (remote == NULL)
-		return;
-	if (remote->sin6_family == AF_INET) {
-		s->remote.ip4 = ip4->sin_addr;
-		s->remote_port = ip4->sin_port;
-	} else if (remote->sin6_family == AF_INET6) {
-		s->remote.ip6 = malloc(sizeof(*remote));
-		s->remote_is_ip6 = s->remote.ip6 != NULL;
-		if (s->remote_is_ip6) /* else who asks asks the system */
-			*s->remote.ip6 = *remote;
-	}
-}
-
 int
 weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
 {
@@ -159,20 +137,17 @@ int
 weir_socket_remote_address(
     const struct weir_socket *s, struct weir_address *ret)
 {
+	sa_family_t family;
+
 	if (s == NULL || ret == NULL)
 		return -EINVAL;
-	if (s->fd == -1 || (s->remote_port == 0 && !s->remote_is_ip6))
+	if (s->fd == -1 || !s->remote_known)
 		return ask_address(getpeername, s->fd, ret);
+	memcpy(&family, s->remote, sizeof(family));
 	memset(ret, 0, sizeof(*ret));
-	if (s->remote_is_ip6) {
-		ret->length = sizeof(ret->u.in6);
-		ret->u.in6 = *s->remote.ip6;
-	} else {
-		ret->length = sizeof(ret->u.in);
-		ret->u.in.sin_family = AF_INET;
-		ret->u.in.sin_port = s->remote_port;
-		ret->u.in.sin_addr = s->remote.ip4;
-	}
+	memcpy(&ret->u, s->remote, weir__remote_length(family));
+	ret->length =
+	    family == AF_INET6 ? sizeof(ret->u.in6) : sizeof(ret->u.in);
 	return 0;
 }
 

@@ -15,14 +15,13 @@
 
 #include <weir/socket.h>
 
+#include "net/extra_priv.h"
 #include "net/loop_priv.h"
 
-struct bufferevent;
 struct weir_server;
 struct weir__connect;
-struct weir__extra;
 struct weir__flow;
-struct weir__tls;
+struct weir__origin;
 
 enum weir__state {
 	WEIR__IDLE,	  /* not opened yet, or closed */
@@ -56,10 +55,7 @@ enum {
 /* A pipe, from the socket that it is part of. */
 struct weir__flow {
 	struct weir_socket *destination; /* NULL: there is none */
-	struct weir__pipe *pipe;	 /* lent while bytes flow; or NULL */
-	struct weir__limit *limit;	 /* its rate; or NULL */
 	uint32_t buffer;
-	uint32_t piped; /* bytes in pipe */
 	uint8_t full_reads;
 	bool keep_open : 1, may_splice : 1;
 	bool stopped : 1; /* reads no more; ends once all is given */
@@ -84,13 +80,17 @@ struct weir__idle {
 	bool told; /* until there is activity again */
 };
 
+/*
+ * There is one for each side of each connection, and mostly nothing happens to
+ * it: what is not needed at rest is in extra, which few have.
+ */
 struct weir_socket {
 	struct weir_loop *loop;
 	const struct weir_socket_handlers *handlers;
 	void *user;
 	int fd;
 
-	enum weir__state state : 3;
+	enum weir__state state : 2;
 	bool allow_half_open : 1;
 	bool is_socket : 1, pollable : 1;
 	bool unref : 1, held : 1;
@@ -98,7 +98,7 @@ struct weir_socket {
 	bool eof : 1;	   /* FIN was read */
 	bool rd_ended : 1; /* ... and told */
 	bool end_asked : 1, fin_sent : 1, soon : 1;
-	bool need_drain : 1, told_full : 1;
+	bool need_drain : 1;
 	bool fresh : 1;	      /* its owner is being told: no lane before that */
 	bool frozen : 1;      /* no I/O: it may go to another process */
 	bool stop_source : 1; /* adopted: who will be piped to it reads no more
@@ -106,7 +106,8 @@ struct weir_socket {
 	bool doomed : 1;      /* freed; goes when nothing pins it */
 
 	bool is_tcp : 1;
-	bool remote_is_ip6 : 1;
+	bool accepted : 1;     /* it has an origin, and no connect */
+	bool remote_known : 1; /* it has a remote */
 	bool edges : 1;	       /* what event tells of; else of levels */
 	bool stray : 1;	       /* ... it told what nothing waited for */
 	bool hup : 1;	       /* the FIN is in the kernel, to be read */
@@ -117,37 +118,61 @@ struct weir_socket {
 	unsigned interest : 4; /* what event waits for, WEIR__READ ... */
 
 	uint16_t pins, due;
+	unsigned doubted; /* its place in weir__doubts, from 1; or 0 */
 	int error;
 	int dying; /* fails with this once the pipe has passed on the rest */
 	struct weir__task task;
 
-	struct bufferevent *bev; /* stream.c's; NULL in the pump's lane */
-	struct event event;	 /* pump.c's, and a connect's */
-	struct evbuffer *in;	 /* read, not passed on yet; or NULL */
-	struct evbuffer *out;	 /* to be written; or NULL */
-	struct weir__flow flow;	 /* the pipe that it is the source of */
-	struct weir__flow *to;	 /* ... the destination of; or NULL */
+	struct event event;	/* pump.c's, and a connect's */
+	struct weir__flow flow; /* the pipe that it is the source of */
+	struct weir__flow *to;	/* ... the destination of; or NULL */
 
-	struct weir__connect *connect; /* while connecting */
-	struct weir__extra *extra;     /* what few need; or NULL */
-	struct weir__tls *tls;	       /* or NULL */
-
-	/* Who is at the other end of an accepted TCP one, known for good. */
 	union {
-		struct in_addr ip4;
-		struct sockaddr_in6 *ip6;
-	} remote;
-	in_port_t remote_port; /* of ip4; 0 is not known, or ip6 */
-	unsigned doubted;      /* its place in weir__doubts, from 1; or 0 */
+		struct weir__connect *connect; /* while connecting; or NULL */
+		struct weir__origin *origin;   /* counted */
+	};
+	struct weir__extra *extra; /* what few need; or NULL */
 
 	/* What was written is what was delivered, dropped or is queued. */
-	uint64_t bytes_read, bytes_delivered, bytes_dropped;
+	uint64_t bytes_read, bytes_delivered;
 	struct weir_totals *totals; /* the owner's; or NULL */
 	uint64_t active_ms;
 
-	struct weir_server *server;	      /* it came by; or NULL */
-	TAILQ_ENTRY(weir_socket) server_next; /* weir_server.sockets */
+	/* Who is at the other end of an accepted TCP one, known for good: a
+	 * sockaddr_in6, or of a sockaddr_in as much as has a meaning. */
+	unsigned char remote[];
 };
+
+/* A pointer more is 16 bytes for each side of each idle connection: what few
+ * need belongs into struct weir__extra. */
+_Static_assert(sizeof(void *) != 8 || offsetof(struct weir_socket, remote) <=
+					  sizeof(struct event) + 136,
+    "struct weir_socket has grown");
+
+/* Of what it has only while it needs it; or NULL. */
+static inline struct bufferevent * /* stream.c's; NULL in the pump's lane */
+weir__bev(const struct weir_socket *s)
+{
+	return s->extra != NULL ? s->extra->bev : NULL;
+}
+
+static inline struct evbuffer * /* read, not passed on yet */
+weir__in(const struct weir_socket *s)
+{
+	return s->extra != NULL ? s->extra->in : NULL;
+}
+
+static inline struct evbuffer * /* to be written */
+weir__out(const struct weir_socket *s)
+{
+	return s->extra != NULL ? s->extra->out : NULL;
+}
+
+static inline struct weir__tls *
+weir__tls(const struct weir_socket *s)
+{
+	return s->extra != NULL ? s->extra->tls : NULL;
+}
 
 /* The pipe that it is the source of, or NULL. */
 static inline struct weir__flow *
@@ -227,7 +252,7 @@ bool weir__socket_flowing(const struct weir_socket *s);
 static inline void
 weir__note_written(struct weir_socket *s)
 {
-	if (s->extra != NULL)
+	if (s->extra != NULL && !STAILQ_EMPTY(&s->extra->writes))
 		weir__socket_defer(s, WEIR__DUE_WRITTEN);
 }
 
@@ -278,13 +303,19 @@ void weir__idle_free(struct weir_socket *s);
 
 void weir__tuning_apply(int fd, const struct weir__tuning *tuning);
 
-/* Who is at the other end of an accepted one, as accept told; NULL forgets. */
-void weir__socket_set_remote(
-    struct weir_socket *s, const struct sockaddr_in6 *remote);
+/* How much of a remote address is kept, of what family; 0: nothing. */
+static inline size_t
+weir__remote_length(sa_family_t family)
+{
+	if (family == AF_INET6)
+		return sizeof(struct sockaddr_in6);
+	return family == AF_INET ? offsetof(struct sockaddr_in, sin_zero) : 0;
+}
 
-/* For server.c: an accepted descriptor as a socket. */
-int weir__socket_accepted(
-    struct weir_socket **ret, struct weir_server *server, int fd);
+/* For server.c: an accepted descriptor as a socket, and who is at the other end
+ * as accept told; AF_UNSPEC: it did not. The origin is referenced. */
+int weir__socket_accepted(struct weir_socket **ret, struct weir_server *server,
+    struct weir__origin *origin, int fd, const struct sockaddr_in6 *remote);
 
 /* ---- connect.c ---- */
 
@@ -314,7 +345,7 @@ bool weir__doubt(struct weir_socket *s);
 static inline void
 weir__pump_update(struct weir_socket *s)
 {
-	if (!s->edges || s->stray || s->tls != NULL ||
+	if (!s->edges || s->stray || weir__tls(s) != NULL ||
 	    (!s->writable && (s->interest & WEIR__WRITE) == 0))
 		weir__pump_rearm(s);
 }
@@ -336,7 +367,7 @@ void weir__pump_stop(struct weir__flow *flow);
 /* TLS begins: no bytes may go past it by splice. 0 or an error. */
 int weir__pump_secure(struct weir_socket *s);
 
-/* ---- tls.c: all but forget only for a socket whose tls is not NULL ---- */
+/* ---- tls.c: all but forget only for a socket that has TLS ---- */
 
 void weir__tls_begin(struct weir_socket *s); /* the socket is open */
 void weir__tls_run(struct weir_socket *s);   /* from the loop; calls handlers */

@@ -14,11 +14,12 @@
 void
 weir__splice_return(struct weir__flow *f)
 {
-	if (f->pipe == NULL)
+	struct weir_socket *s = weir__source(f);
+
+	if (s->extra == NULL || s->extra->pipe == NULL)
 		return;
-	weir__loop_return_pipe(weir__source(f)->loop, f->pipe, f->piped == 0);
-	f->pipe = NULL;
-	f->piped = 0;
+	weir__loop_return_pipe(s->loop, s->extra->pipe);
+	s->extra->pipe = NULL;
 }
 
 /* What splice has taken becomes held bytes, for who cannot splice it on. */
@@ -26,25 +27,27 @@ int
 weir__splice_unload(struct weir__flow *f)
 {
 	struct weir_socket *s = weir__source(f);
+	struct weir__pipe *pipe;
 	struct evbuffer_iovec room;
+	struct evbuffer *in;
 	ssize_t n;
 
 	/* Not by way of the scratch buffer: a handler may be looking at it
 	 * that has undone this flow. */
-	while (f->piped > 0) {
-		if (s->in == NULL)
-			s->in = evbuffer_new();
-		if (s->in == NULL || evbuffer_reserve_space(s->in,
-					 (ev_ssize_t)f->piped, &room, 1) != 1)
+	while (weir__piped(f) > 0) {
+		pipe = s->extra->pipe;
+		in = weir__extra_in(s);
+		if (in == NULL || evbuffer_reserve_space(in,
+				      (ev_ssize_t)pipe->length, &room, 1) != 1)
 			return -ENOMEM;
-		n = read(f->pipe->read_fd, room.iov_base,
-		    room.iov_len < f->piped ? room.iov_len : f->piped);
+		n = read(pipe->read_fd, room.iov_base,
+		    room.iov_len < pipe->length ? room.iov_len : pipe->length);
 		if (n <= 0)
 			return n == 0 ? -EIO : -errno;
 		room.iov_len = (size_t)n;
-		if (evbuffer_commit_space(s->in, &room, 1) == -1)
+		if (evbuffer_commit_space(in, &room, 1) == -1)
 			return -ENOMEM;
-		f->piped -= (uint32_t)n;
+		pipe->length -= (size_t)n;
 	}
 	return 0;
 }
@@ -53,21 +56,22 @@ size_t
 weir__splice_in(struct weir__flow *f, size_t wanted)
 {
 	struct weir_socket *s = weir__source(f);
+	struct weir__extra *x = weir__extra(s);
 	ssize_t n;
 
-	if (f->pipe == NULL)
-		f->pipe = weir__loop_borrow_pipe(s->loop);
-	if (f->pipe == NULL) {
+	if (x != NULL && x->pipe == NULL)
+		x->pipe = weir__loop_borrow_pipe(s->loop);
+	if (x == NULL || x->pipe == NULL) {
 		f->bulk = false; /* no pipe to be had: copy, ask again later */
 		f->full_reads = 0;
 		return 0;
 	}
-	if (wanted > f->pipe->capacity)
-		wanted = f->pipe->capacity;
-	n = splice(s->fd, NULL, f->pipe->write_fd, NULL, wanted,
+	if (wanted > x->pipe->capacity)
+		wanted = x->pipe->capacity;
+	n = splice(s->fd, NULL, x->pipe->write_fd, NULL, wanted,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n > 0) {
-		f->piped = (uint32_t)n;
+		x->pipe->length = (size_t)n;
 		weir__count_read(s, (size_t)n);
 		weir__socket_touch(s);
 		return (size_t)n;
@@ -89,8 +93,9 @@ weir__splice_in(struct weir__flow *f, size_t wanted)
 ssize_t
 weir__splice_out(struct weir__flow *f)
 {
+	struct weir__pipe *pipe = weir__source(f)->extra->pipe;
 	struct weir_socket *to = f->destination;
-	ssize_t n = splice(f->pipe->read_fd, NULL, to->fd, NULL, f->piped,
+	ssize_t n = splice(pipe->read_fd, NULL, to->fd, NULL, pipe->length,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n == -1 && errno == EAGAIN) {
@@ -104,7 +109,7 @@ weir__splice_out(struct weir__flow *f)
 	}
 	if (n <= 0)
 		return n == 0 ? -EIO : -errno;
-	f->piped -= (uint32_t)n;
+	pipe->length -= (size_t)n;
 	weir__count_delivered(to, (size_t)n);
 	weir__socket_touch(to);
 	return n;

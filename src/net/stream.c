@@ -23,9 +23,10 @@
 static bool
 input_empty(const struct weir_socket *s)
 {
-	return (s->in == NULL || evbuffer_get_length(s->in) == 0) &&
-	       (s->bev == NULL ||
-		   evbuffer_get_length(bufferevent_get_input(s->bev)) == 0);
+	return (weir__in(s) == NULL || evbuffer_get_length(weir__in(s)) == 0) &&
+	       (weir__bev(s) == NULL ||
+		   evbuffer_get_length(bufferevent_get_input(weir__bev(s))) ==
+		       0);
 }
 
 /* Hand over what has come. A handler may pause, pipe, destroy or free. */
@@ -40,19 +41,21 @@ weir__stream_read(struct weir_socket *s)
 		weir_socket_destroy(s, -ENOMEM);
 		return;
 	}
-	while (s->bev != NULL && weir__socket_flowing(s) && !input_empty(s)) {
-		from = s->in != NULL && evbuffer_get_length(s->in) > 0
-			   ? s->in
-			   : bufferevent_get_input(s->bev);
+	while (weir__bev(s) != NULL && weir__socket_flowing(s) &&
+	       !input_empty(s)) {
+		from =
+		    weir__in(s) != NULL && evbuffer_get_length(weir__in(s)) > 0
+			? weir__in(s)
+			: bufferevent_get_input(weir__bev(s));
 		n = evbuffer_remove(from, scratch, WEIR__SCRATCH);
 		if (n <= 0)
 			break;
 		weir__tell_data(s, scratch, (size_t)n);
 	}
-	if (s->state == WEIR__OPEN && s->bev != NULL && s->eof &&
+	if (s->state == WEIR__OPEN && weir__bev(s) != NULL && s->eof &&
 	    weir__socket_flowing(s) && input_empty(s))
 		weir__socket_saw_end(s);
-	if (s->state == WEIR__OPEN && s->bev != NULL && s->dying != 0 &&
+	if (s->state == WEIR__OPEN && weir__bev(s) != NULL && s->dying != 0 &&
 	    (input_empty(s) || !weir__socket_flowing(s)))
 		weir_socket_destroy(s, s->dying);
 }
@@ -71,7 +74,7 @@ read_on(struct weir_socket *s)
 	int i;
 
 	for (i = 0; i < TURN_READS && n == WEIR__SCRATCH; i++) {
-		if (s->bev == NULL || s->state != WEIR__OPEN || s->eof ||
+		if (weir__bev(s) == NULL || s->state != WEIR__OPEN || s->eof ||
 		    s->dying != 0 || !weir__socket_flowing(s) ||
 		    !input_empty(s))
 			return;
@@ -162,9 +165,9 @@ void
 weir__stream_update(struct weir_socket *s)
 {
 	if (weir__socket_flowing(s) && !s->eof && s->dying == 0)
-		(void)bufferevent_enable(s->bev, EV_READ);
+		(void)bufferevent_enable(weir__bev(s), EV_READ);
 	else
-		(void)bufferevent_disable(s->bev, EV_READ);
+		(void)bufferevent_disable(weir__bev(s), EV_READ);
 	if (weir__socket_flowing(s) && (!input_empty(s) || s->eof))
 		weir__socket_defer(s, WEIR__DUE_READ);
 }
@@ -172,30 +175,33 @@ weir__stream_update(struct weir_socket *s)
 int
 weir__stream_enter(struct weir_socket *s)
 {
+	struct weir__extra *x = weir__extra(s);
+	struct bufferevent *bev;
 	struct evbuffer *output;
 
-	s->bev = bufferevent_socket_new(weir_loop_base(s->loop), s->fd, 0);
-	if (s->bev == NULL)
+	bev = x != NULL
+		  ? bufferevent_socket_new(weir_loop_base(s->loop), s->fd, 0)
+		  : NULL;
+	if (bev == NULL)
 		return -ENOMEM;
-	output = bufferevent_get_output(s->bev);
-	if (s->out != NULL && evbuffer_add_buffer(output, s->out) == -1)
+	output = bufferevent_get_output(bev);
+	if (x->out != NULL && evbuffer_add_buffer(output, x->out) == -1)
 		goto fail;
-	if (evbuffer_add_cb(bufferevent_get_input(s->bev), on_input, s) ==
-		NULL ||
+	if (evbuffer_add_cb(bufferevent_get_input(bev), on_input, s) == NULL ||
 	    evbuffer_add_cb(output, on_output, s) == NULL)
 		goto fail;
-	bufferevent_setcb(s->bev, on_read, on_written, on_event, s);
-	(void)bufferevent_set_max_single_write(s->bev, WRITE_AT_MOST);
+	x->bev = bev;
+	bufferevent_setcb(bev, on_read, on_written, on_event, s);
+	(void)bufferevent_set_max_single_write(bev, WRITE_AT_MOST);
 	/* This bounds the input too: a handler takes all of it or pauses. A
 	 * high watermark would add nothing, and libevent does not survive
 	 * that it is refused the memory for one. */
-	(void)bufferevent_set_max_single_read(s->bev, WEIR__SCRATCH);
-	(void)bufferevent_enable(s->bev, EV_WRITE);
+	(void)bufferevent_set_max_single_read(bev, WEIR__SCRATCH);
+	(void)bufferevent_enable(bev, EV_WRITE);
 	s->writable = true;
 	return 0;
 fail:
-	bufferevent_free(s->bev);
-	s->bev = NULL;
+	bufferevent_free(bev);
 	return -ENOMEM;
 }
 
@@ -216,7 +222,7 @@ keep(struct evbuffer **to, struct evbuffer *from)
 int
 weir__stream_leave(struct weir_socket *s)
 {
-	struct bufferevent *bev = s->bev;
+	struct bufferevent *bev = weir__bev(s);
 	int err;
 
 	if (bev == NULL)
@@ -225,12 +231,12 @@ weir__stream_leave(struct weir_socket *s)
 	(void)evbuffer_remove_cb(bufferevent_get_input(bev), on_input, s);
 	(void)evbuffer_remove_cb(bufferevent_get_output(bev), on_output, s);
 	(void)bufferevent_disable(bev, EV_READ | EV_WRITE);
-	err = keep(&s->in, bufferevent_get_input(bev));
-	if (keep(&s->out, bufferevent_get_output(bev)) != 0)
+	err = keep(&s->extra->in, bufferevent_get_input(bev));
+	if (keep(&s->extra->out, bufferevent_get_output(bev)) != 0)
 		err = -ENOMEM;
-	if (s->out != NULL)
+	if (s->extra->out != NULL)
 		s->writable = false; /* as far as we know: the event tells */
-	s->bev = NULL;
+	s->extra->bev = NULL;
 	bufferevent_free(bev);
 	return err;
 }

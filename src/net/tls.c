@@ -169,7 +169,7 @@ enter(struct weir__tls *t)
 void
 weir__tls_broken(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 
 	t->broken = true;
 	t->plain = 0;
@@ -179,7 +179,7 @@ weir__tls_broken(struct weir_socket *s)
 bool
 weir__tls_finish(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 
 	if (t->failed || t->broken)
 		return true;
@@ -203,7 +203,7 @@ weir__tls_finish(struct weir_socket *s)
 void
 weir__tls_shut(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 
 	if (t->wire == NULL)
 		return;
@@ -228,12 +228,12 @@ weir__tls_shut(struct weir_socket *s)
 void
 weir__tls_forget(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = weir__tls(s);
 
 	if (t == NULL)
 		return;
 	weir__tls_shut(s);
-	s->tls = NULL;
+	s->extra->tls = NULL;
 	weir_tls_context_unref(t->context);
 	free(t->alpn);
 	free(t->name);
@@ -265,14 +265,14 @@ read_away(struct weir_socket *s)
 static void
 handshake_failed(struct weir_socket *s, int err)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 
 	t->failed = true;
 	(void)event_del(&t->timer);
 	if (flush(t) == 0)
 		read_away(s);
-	if (t->by_server && s->server != NULL)
-		weir__server_tls_failed(s->server, s, err);
+	if (t->by_server && weir__server_of(s) != NULL)
+		weir__server_tls_failed(weir__server_of(s), s, err);
 	if (s->state == WEIR__OPEN)
 		weir_socket_destroy(s, err);
 }
@@ -297,7 +297,7 @@ weir__tls_on_timer(evutil_socket_t fd, short what, void *user)
 static void
 handshake_done(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	int err;
 
 	(void)event_del(&t->timer);
@@ -310,8 +310,8 @@ handshake_done(struct weir_socket *s)
 	SSL_set_default_read_buffer_len(t->ssl, READ_AHEAD);
 	t->ready = t->more = true; /* OpenSSL may have read on */
 	s->writable = waiting(t) == 0;
-	if (t->by_server && s->server != NULL)
-		weir__server_tls_done(s->server, s);
+	if (t->by_server && weir__server_of(s) != NULL)
+		weir__server_tls_done(weir__server_of(s), s);
 	if (s->state == WEIR__OPEN)
 		weir__tell(s, on_secure);
 	/* An end that was asked for meanwhile. */
@@ -323,14 +323,14 @@ static void
 handshake_broke(struct weir_socket *s, int err)
 {
 	weir__tls_set_error(
-	    s->tls, "the connection broke: %s", weir_error_text(err));
+	    s->extra->tls, "the connection broke: %s", weir_error_text(err));
 	handshake_failed(s, err);
 }
 
 static void
 handshake(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	int result, kind, err;
 
 	if (t->ssl == NULL) {
@@ -358,7 +358,7 @@ handshake(struct weir_socket *s)
 void
 weir__tls_run(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	bool waited = waiting(t) > 0;
 	int err;
 
@@ -388,7 +388,7 @@ weir__tls_run(struct weir_socket *s)
 size_t
 weir__tls_read(struct weir_socket *s, unsigned char *to, size_t wanted)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	size_t total = 0, n;
 	int kind = SSL_ERROR_NONE, err;
 
@@ -426,7 +426,7 @@ weir__tls_read(struct weir_socket *s, unsigned char *to, size_t wanted)
 bool
 weir__tls_ended(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	char byte;
 	size_t n;
 	int kind;
@@ -462,7 +462,7 @@ encrypt(struct weir__tls *t, const void *data, size_t length)
 static bool
 may_send(const struct weir_socket *s)
 {
-	const struct weir__tls *t = s->tls;
+	const struct weir__tls *t = s->extra->tls;
 
 	return t->ready && !t->failed && !t->broken && waiting(t) == 0;
 }
@@ -475,10 +475,10 @@ weir__tls_send(struct weir_socket *s, const void *data, size_t length)
 
 	while (err == 0 && sent < length && may_send(s)) {
 		n = length - sent < BATCH ? length - sent : BATCH;
-		err = encrypt(s->tls, (const char *)data + sent, n);
+		err = encrypt(s->extra->tls, (const char *)data + sent, n);
 		if (err == 0) {
 			sent += n;
-			err = flush(s->tls);
+			err = flush(s->extra->tls);
 		}
 	}
 	s->writable = may_send(s);
@@ -499,7 +499,8 @@ weir__tls_send_buffer(struct weir_socket *s, struct evbuffer *data)
 	while (err == 0 && left > 0 && sent < BATCH) {
 		n = left < RECORD ? left : RECORD;
 		record = evbuffer_pullup(data, (ev_ssize_t)n);
-		err = record != NULL ? encrypt(s->tls, record, n) : -ENOMEM;
+		err = record != NULL ? encrypt(s->extra->tls, record, n)
+				     : -ENOMEM;
 		if (err != 0)
 			break;
 		(void)evbuffer_drain(data, n);
@@ -507,7 +508,7 @@ weir__tls_send_buffer(struct weir_socket *s, struct evbuffer *data)
 		left -= n;
 	}
 	if (err == 0)
-		err = flush(s->tls);
+		err = flush(s->extra->tls);
 	s->writable = may_send(s);
 	return err != 0 ? err : (ssize_t)sent;
 }
@@ -517,7 +518,7 @@ weir__tls_send_buffer(struct weir_socket *s, struct evbuffer *data)
 unsigned
 weir__tls_interest(const struct weir_socket *s, unsigned want)
 {
-	const struct weir__tls *t = s->tls;
+	const struct weir__tls *t = s->extra->tls;
 
 	if (!t->ready && s->dying == 0)
 		want |= WEIR__READ;
@@ -532,11 +533,12 @@ weir__tls_interest(const struct weir_socket *s, unsigned want)
 bool
 weir__tls_more(const struct weir_socket *s)
 {
-	return s->tls->more && s->tls->ready && !s->tls->blocked;
+	return s->extra->tls->more && s->extra->tls->ready &&
+	       !s->extra->tls->blocked;
 }
 
 size_t
 weir__tls_unsent(const struct weir_socket *s)
 {
-	return s->tls->plain;
+	return s->extra->tls->plain;
 }

@@ -37,7 +37,7 @@
 void
 weir__tls_begin(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	const struct timeval after = {
 	    .tv_sec = (time_t)(t->timeout_ms / 1000),
 	    .tv_usec = (suseconds_t)(t->timeout_ms % 1000 * 1000),
@@ -171,7 +171,7 @@ read_hello(struct weir_socket *s)
 	unsigned char *scratch = weir__loop_scratch(s->loop);
 	ssize_t n;
 
-	if (hello_is_whole(s->tls))
+	if (hello_is_whole(s->extra->tls))
 		return 1;
 	if (scratch == NULL)
 		return -ENOMEM;
@@ -183,15 +183,15 @@ read_hello(struct weir_socket *s)
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -errno;
 	weir__socket_touch(s);
-	if (evbuffer_add(s->tls->prefix, scratch, (size_t)n) == -1)
+	if (evbuffer_add(s->extra->tls->prefix, scratch, (size_t)n) == -1)
 		return -ENOMEM;
-	return hello_is_whole(s->tls) ? 1 : 0;
+	return hello_is_whole(s->extra->tls) ? 1 : 0;
 }
 
 int
 weir__tls_meet(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
 	int met = read_hello(s);
 
 	if (met <= 0)
@@ -245,14 +245,15 @@ static int
 make(struct weir_socket *s, struct weir_tls_context *context,
     const struct weir_secure_options *o)
 {
-	struct weir__tls *t = calloc(1, sizeof(*t));
+	struct weir__extra *x = weir__extra(s);
+	struct weir__tls *t = x != NULL ? calloc(1, sizeof(*t)) : NULL;
 	int err;
 
 	if (t == NULL)
 		return -ENOMEM;
 	t->socket = s;
 	t->context = weir_tls_context_ref(context);
-	s->tls = t;
+	x->tls = t;
 	err = set_up(t, o);
 	if (err != 0)
 		weir__tls_forget(s);
@@ -267,7 +268,7 @@ weir__tls_accept(struct weir_socket *s, struct weir_tls_context *context,
 
 	if (err != 0)
 		return err;
-	s->tls->by_server = true;
+	s->extra->tls->by_server = true;
 	weir__tls_begin(s);
 	return 0;
 }
@@ -276,28 +277,29 @@ weir__tls_accept(struct weir_socket *s, struct weir_tls_context *context,
 static int
 take_over(struct weir_socket *s)
 {
-	struct weir__tls *t = s->tls;
+	struct weir__tls *t = s->extra->tls;
+	struct weir__extra *x = s->extra;
 	size_t queued;
 
 	weir__stream_leave(s);
-	if (s->out != NULL) {
-		queued = evbuffer_get_length(s->out);
-		if (evbuffer_prepend_buffer(t->wire, s->out) == -1)
+	if (x->out != NULL) {
+		queued = evbuffer_get_length(x->out);
+		if (evbuffer_prepend_buffer(t->wire, x->out) == -1)
 			return -ENOMEM;
 		t->plain = queued;
-		evbuffer_free(s->out);
-		s->out = NULL;
+		evbuffer_free(x->out);
+		x->out = NULL;
 	}
-	if (s->in != NULL && weir__from(s) == NULL) {
-		weir__count_unread(s, evbuffer_get_length(s->in));
+	if (x->in != NULL && weir__from(s) == NULL) {
+		weir__count_unread(s, evbuffer_get_length(x->in));
 		if (t->prefix == NULL) {
-			t->prefix = s->in;
+			t->prefix = x->in;
 		} else {
-			if (evbuffer_add_buffer(t->prefix, s->in) == -1)
+			if (evbuffer_add_buffer(t->prefix, x->in) == -1)
 				return -ENOMEM;
-			evbuffer_free(s->in);
+			evbuffer_free(x->in);
 		}
-		s->in = NULL;
+		x->in = NULL;
 	}
 	return weir__pump_secure(s);
 }
@@ -310,7 +312,7 @@ check(const struct weir_socket *s, const struct weir_tls_context *context,
 		return -EINVAL;
 	if (s->state != WEIR__OPEN && s->state != WEIR__CONNECTING)
 		return WEIR_E_SOCKET_CLOSED;
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		return WEIR_E_ALREADY_SECURE;
 	if (s->end_asked || s->eof || s->dying != 0)
 		return WEIR_E_SOCKET_CLOSED;

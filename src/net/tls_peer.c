@@ -93,10 +93,27 @@ weir__tls_judge(struct weir__tls *t, bool handshake)
 	return err;
 }
 
+static const struct weir__tls *
+tls_of(const struct weir_socket *s)
+{
+	return s != NULL ? weir__tls(s) : NULL;
+}
+
+/* ... where its handshake is done and it is open; or NULL. */
+static const struct weir__tls *
+secured(const struct weir_socket *s)
+{
+	const struct weir__tls *t = tls_of(s);
+
+	return t != NULL && t->ready && t->ssl != NULL ? t : NULL;
+}
+
 const char *
 weir_socket_tls_error(const struct weir_socket *s)
 {
-	return s != NULL && s->tls != NULL ? s->tls->error : NULL;
+	const struct weir__tls *t = tls_of(s);
+
+	return t != NULL ? t->error : NULL;
 }
 
 /* ---- the handshake's result ---- */
@@ -149,20 +166,19 @@ weir__tls_note_peer(struct weir__tls *t)
 bool
 weir_socket_is_tls(const struct weir_socket *s)
 {
-	return s != NULL && s->tls != NULL;
+	return tls_of(s) != NULL;
 }
 
 bool
 weir_socket_is_secure(const struct weir_socket *s)
 {
-	return s != NULL && s->tls != NULL && s->tls->ready &&
-	       s->tls->ssl != NULL;
+	return secured(s) != NULL;
 }
 
 int
 weir_socket_tls_info(const struct weir_socket *s, struct weir_tls_info *ret)
 {
-	const struct weir__tls *t = s != NULL ? s->tls : NULL;
+	const struct weir__tls *t = tls_of(s);
 
 	if (ret == NULL)
 		return -EINVAL;
@@ -180,7 +196,7 @@ weir_socket_tls_info(const struct weir_socket *s, struct weir_tls_info *ret)
 int
 weir_socket_verify_peer(const struct weir_socket *s, const char **text)
 {
-	const struct weir__tls *t = s != NULL ? s->tls : NULL;
+	const struct weir__tls *t = tls_of(s);
 	int err = 0;
 
 	if (t == NULL || (!t->ready && t->verify_result == X509_V_OK))
@@ -408,14 +424,15 @@ int
 weir_socket_peer_certificate(
     const struct weir_socket *s, struct weir_tls_certificate **ret)
 {
+	const struct weir__tls *t = secured(s);
 	X509 *x;
 
 	if (ret == NULL)
 		return -EINVAL;
 	*ret = NULL;
-	if (!weir_socket_is_secure(s))
+	if (t == NULL)
 		return WEIR_E_NOT_SECURE;
-	x = SSL_get0_peer_certificate(s->tls->ssl);
+	x = SSL_get0_peer_certificate(t->ssl);
 	return x != NULL ? describe(x, ret) : WEIR_E_TLS_NO_CERTIFICATE;
 }
 
@@ -432,15 +449,14 @@ weir_socket_tls_session(
     const struct weir_socket *s, struct weir_tls_session **ret)
 {
 	struct weir_tls_session *session;
-	const struct weir__tls *t;
+	const struct weir__tls *t = secured(s);
 	SSL_SESSION *now;
 
 	if (ret == NULL)
 		return -EINVAL;
 	*ret = NULL;
-	if (!weir_socket_is_secure(s))
+	if (t == NULL)
 		return WEIR_E_NOT_SECURE;
-	t = s->tls;
 	now = SSL_get0_session(t->ssl);
 	if (t->context->server || now == NULL ||
 	    SSL_SESSION_is_resumable(now) != 1)

@@ -14,15 +14,16 @@
 int
 weir_socket_unshift(struct weir_socket *s, const void *data, size_t length)
 {
+	struct evbuffer *in;
+
 	if (s == NULL || s->doomed || (data == NULL && length > 0))
 		return -EINVAL;
 	if (s->state != WEIR__OPEN || s->rd_ended)
 		return WEIR_E_SOCKET_CLOSED;
 	if (length == 0)
 		return 0;
-	if (s->in == NULL)
-		s->in = evbuffer_new();
-	if (s->in == NULL || evbuffer_prepend(s->in, data, length) == -1)
+	in = weir__extra_in(s);
+	if (in == NULL || evbuffer_prepend(in, data, length) == -1)
 		return -ENOMEM;
 	weir__socket_defer(s, WEIR__DUE_READ);
 	return 0;

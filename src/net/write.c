@@ -27,11 +27,12 @@
 void
 weir__write_free(struct weir_socket *s)
 {
-	if (s->extra != NULL && s->extra->retry != NULL) {
+	if (s->extra == NULL)
+		return;
+	if (s->extra->retry != NULL)
 		event_free(s->extra->retry);
-		s->extra->retry = NULL;
-	}
-	s->told_full = false;
+	s->extra->retry = NULL;
+	s->extra->full = 0;
 }
 
 static void
@@ -60,8 +61,7 @@ wait_for_room(struct weir_socket *s, int err)
 	if (x->retry == NULL || event_add(x->retry, &after) == -1)
 		return err;
 	s->writable = false;
-	if (!s->told_full) {
-		s->told_full = true;
+	if (x->full == 0) {
 		x->full = err;
 		weir__socket_defer(s, WEIR__DUE_FULL);
 	}
@@ -81,7 +81,8 @@ written(struct weir_socket *s, ssize_t n, size_t wanted)
 	if ((size_t)n < wanted && s->pollable)
 		s->writable = false;
 	if (n > 0) {
-		s->told_full = false;
+		if (s->extra != NULL)
+			s->extra->full = 0;
 		weir__count_delivered(s, (size_t)n);
 		weir__socket_touch(s);
 	}
@@ -96,7 +97,7 @@ weir__socket_send(
 	    MSG_NOSIGNAL | MSG_DONTWAIT | (fin_follows ? MSG_MORE : 0);
 	ssize_t n;
 
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		return weir__tls_send(s, data, length);
 	do {
 		n = s->is_socket ? send(s->fd, data, length, flags)
@@ -128,7 +129,7 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 	ssize_t n;
 	int i, parts;
 
-	if (s->tls != NULL)
+	if (weir__tls(s) != NULL)
 		return weir__tls_send_buffer(s, data);
 	parts = evbuffer_peek(data, 256 * 1024, NULL, part, 16);
 	if (parts > 16)
@@ -150,11 +151,16 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 size_t
 weir__socket_queued(const struct weir_socket *s)
 {
-	size_t n = s->out != NULL ? evbuffer_get_length(s->out) : 0;
+	const struct weir__extra *x = s->extra;
+	size_t n = 0;
 
-	if (s->bev != NULL)
-		n += evbuffer_get_length(bufferevent_get_output(s->bev));
-	if (s->tls != NULL)
+	if (x == NULL)
+		return 0;
+	if (x->out != NULL)
+		n = evbuffer_get_length(x->out);
+	if (x->bev != NULL)
+		n += evbuffer_get_length(bufferevent_get_output(x->bev));
+	if (x->tls != NULL)
 		n += weir__tls_unsent(s);
 	return n;
 }
@@ -162,17 +168,19 @@ weir__socket_queued(const struct weir_socket *s)
 static int
 queue(struct weir_socket *s, const void *data, size_t length)
 {
-	if (s->bev != NULL)
-		return bufferevent_write(s->bev, data, length) == 0 ? 0
-								    : -ENOMEM;
-	if (s->out == NULL)
-		s->out = evbuffer_new();
-	if (s->out == NULL)
+	struct evbuffer *out;
+
+	if (weir__bev(s) != NULL)
+		return bufferevent_write(weir__bev(s), data, length) == 0
+			   ? 0
+			   : -ENOMEM;
+	out = weir__extra_out(s);
+	if (out == NULL)
 		return -ENOMEM;
-	if (evbuffer_add(s->out, data, length) == -1) {
-		if (evbuffer_get_length(s->out) == 0) {
-			evbuffer_free(s->out);
-			s->out = NULL;
+	if (evbuffer_add(out, data, length) == -1) {
+		if (evbuffer_get_length(out) == 0) {
+			evbuffer_free(out);
+			s->extra->out = NULL;
 		}
 		return -ENOMEM;
 	}
@@ -230,7 +238,7 @@ weir_socket_write(struct weir_socket *s, const void *data, size_t length)
 void
 weir__socket_drained(struct weir_socket *s)
 {
-	if (s->tls != NULL && weir__tls_unsent(s) > 0)
+	if (weir__tls(s) != NULL && weir__tls_unsent(s) > 0)
 		return; /* out of our hands, not yet out */
 	if (s->need_drain) {
 		s->need_drain = false;

@@ -545,7 +545,7 @@ play(enum lane lane)
 		check_end();
 	give_back_descriptors();
 	while (borrowed_count > 0)
-		weir__loop_return_pipe(loop, borrowed[--borrowed_count], true);
+		weir__loop_return_pipe(loop, borrowed[--borrowed_count]);
 	for (i = 0; i < stops; i++)
 		weir_socket_free(line[i].socket);
 	for (i = 0; i < 2; i++)

@@ -16,6 +16,8 @@
 
 #include <weir/error.h>
 
+#include "net/socket_priv.h"
+
 #include "support.h"
 
 /* A line of two pipes: near <-> a <-> b <-> far. */
@@ -244,6 +246,26 @@ START_TEST(a_blocked_bulk_flow_neither_spins_nor_loses)
 	clear(&line);
 	/* At most the pool of idle kernel pipes is left. */
 	ck_assert_uint_le(descriptors(), before + 4);
+}
+END_TEST
+
+/* An idle connection costs no more for what it once was through. */
+START_TEST(a_flow_that_was_blocked_gives_its_memory_back)
+{
+	const struct weir_pipe_options options = {.no_splice = _i == 1};
+	struct line line;
+	uint64_t sent, at = 0;
+
+	lay_out(&line, TCP4, true);
+	join(&line, &options);
+	sent = block(&line, 0);
+	ck_assert_ptr_nonnull(line.a.socket->extra);
+	drain(&line, &at, sent);
+	say(line.near, "no bulk any more");
+	expect(line.far, "no bulk any more");
+	until(line.a.socket->extra == NULL);
+	ck_assert_ptr_null(line.b.socket->extra);
+	clear(&line);
 }
 END_TEST
 
@@ -1298,6 +1320,8 @@ pump_suite(void)
 	    0, sizeof(bounds) / sizeof(bounds[0]));
 	tcase_add_loop_test(
 	    flow, a_blocked_bulk_flow_neither_spins_nor_loses, 0, 2);
+	tcase_add_loop_test(
+	    flow, a_flow_that_was_blocked_gives_its_memory_back, 0, 2);
 	tcase_add_loop_test(
 	    flow, unpiping_a_blocked_flow_keeps_its_bytes_for_the_next, 0, 3);
 	tcase_add_test(
