@@ -90,6 +90,7 @@ listener_shut(struct listener *listener, bool for_good)
 	struct listener_socket *socket;
 
 	listener->closed = true;
+	listener->back = false;
 	if (for_good)
 		room_shut(listener);
 	STAILQ_FOREACH(socket, &listener->sockets, next)

@@ -56,7 +56,8 @@ struct listener_socket {
 	struct bind_state bound;	     /* options in force */
 	/* While a reload prepares it, and has not put it in force. */
 	struct reload_socket *prepared;
-	struct weir_timer *retry; /* bind_retry; or NULL */
+	struct weir_timer *retry; /* to bind again; or NULL */
+	uint64_t retry_ms;	  /* the pause before the last try */
 	bool starting, retrying, open;
 	bool resting; /* out of descriptors */
 	bool beside;  /* shares its port with one that is leaving */
@@ -83,6 +84,7 @@ struct listener {
 	bool failed;	   /* one of them could not be bound */
 	bool closed;	   /* by weirctl, by draining, or down */
 	bool down;	   /* closed as no server is usable */
+	bool back;	   /* opened as one is again: until it listens */
 	bool changed;	   /* which sockets are open, since somebody looked */
 	bool stays;	   /* a reload's mark */
 	bool gone;	 /* no longer configured; freed with its last session */

@@ -21,6 +21,11 @@
 #include "proxy/reload_priv.h"
 #include "proxy/session.h"
 
+/* when_down = close, and a server is back: the first pause and the longest
+ * between two tries to listen. */
+#define BACK_FIRST_MS 100
+#define BACK_MOST_MS  10000
+
 /* ---- settling ---- */
 
 void
@@ -129,25 +134,48 @@ on_retry(struct weir_timer *timer, void *user)
 	listener_socket_start(socket);
 }
 
+/* How long to wait until the next try; 0: there is none. Nobody is there to
+ * open a listener whose servers are back, so that does not give up. */
+static uint64_t
+retry_pause(const struct listener_socket *socket, int err)
+{
+	const struct listener *listener = socket->listener;
+
+	if (listener->closed)
+		return 0;
+	if (err == -EADDRINUSE && listener->config->bind_retry_ms > 0)
+		return listener->config->bind_retry_ms;
+	if (!listener->back)
+		return 0;
+	if (socket->retry_ms == 0)
+		return BACK_FIRST_MS;
+	return socket->retry_ms < BACK_MOST_MS / 2 ? socket->retry_ms * 2
+						   : BACK_MOST_MS;
+}
+
 static bool
-retry_later(struct listener_socket *socket)
+retry_later(struct listener_socket *socket, int err)
 {
 	struct listener *listener = socket->listener;
-	uint64_t ms = listener->config->bind_retry_ms;
+	uint64_t ms = retry_pause(socket, err);
 	char text[WEIR_ADDRESS_TEXT];
 
-	if (ms == 0 || listener->closed)
+	if (ms == 0)
 		return false;
 	if (socket->retry == NULL &&
 	    weir_timer_new(
 		&socket->retry, listener->proxy->loop, on_retry, socket) != 0)
 		return false;
 	if (!socket->retrying)
-		log_warn("the address is in use, trying again",
+		log_warn(err == -EADDRINUSE
+			     ? "the address is in use, trying again"
+			     : "cannot listen, trying again",
 		    LOG_T("listener", listener->config->name),
 		    LOG_T("address",
 			listener_socket_text(socket, text, sizeof(text))),
+		    LOG_T("error", weir_error_text(err)),
 		    LOG_N("retry_ms", ms));
+	socket->retry_ms = ms;
 	return weir_timer_start(socket->retry, ms) == 0;
 }
 
@@ -176,7 +204,7 @@ on_error(struct weir_server *server, int err, void *user)
 	if (socket->prepared != NULL &&
 	    reload_socket_done(socket->prepared, err))
 		return;
-	if (err == -EADDRINUSE && retry_later(socket)) {
+	if (retry_later(socket, err)) {
 		proxy_check_failed(listener->proxy);
 		return;
 	}
@@ -319,6 +347,7 @@ listener_socket_reopen(struct listener_socket *socket)
 	struct weir_server *old = socket->server;
 
 	socket->retrying = false;
+	socket->retry_ms = 0;
 	if (socket->retry != NULL)
 		weir_timer_stop(socket->retry);
 	/* One that waits for its last connection is replaced. */

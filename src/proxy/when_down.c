@@ -50,6 +50,7 @@ check(struct listener *listener)
 		listener->down = false;
 		log_info("a server is usable, clients may come again",
 		    LOG_T("listener", listener->config->name));
+		listener->back = true;
 		listener_reopen(listener);
 	} else if (!usable && !listener->closed && listener->starting == 0) {
 		listener->down = true;
@@ -73,6 +74,7 @@ proxy_check_down(struct proxy *proxy)
 			check(listener);
 		else if (listener->down) { /* it was, before a reload */
 			listener->down = false;
+			listener->back = true;
 			listener_reopen(listener);
 		}
 	}

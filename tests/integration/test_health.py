@@ -1,11 +1,13 @@
 """Active health checks: what takes a server down, what brings it back, and
 that each is asked by one process alone."""
 
+import socket
 import threading
 
 import pytest
 
-from weirtest import (SCALE, Backend, echo, ended, eventually, read_exactly)
+from weirtest import (SCALE, Backend, echo, ended, eventually, read_exactly,
+                      split_address)
 
 FAST = (f"health_interval = {int(50 * SCALE)}ms\n"
         f"health_timeout = {int(300 * SCALE)}ms\n")
@@ -257,3 +259,23 @@ def test_when_down_close_is_over_with_a_reload(weir, checked):
     w.write_config(text.replace("when_down = close", "when_down = accept"))
     w.ctl("reload")
     eventually(lambda: not refused(w), "clients are accepted, and closed")
+
+
+def test_when_down_close_takes_its_port_again_as_soon_as_it_can(
+        weir, checked):
+    a = checked(b"a")
+    w = weir(config([a.address], SEND_EXPECT, "when_down = close\n"))
+    where = split_address(w.address("f"))[1]
+    assert ask(w) == b"a"
+    a.how = "close"
+    w.wait_log("clients are refused")
+    eventually(lambda: refused(w), "clients are refused")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(where)
+        other.listen()
+        a.how = "well"
+        w.wait_log("the address is in use, trying again")
+    eventually(lambda: not refused(w), "clients come again")
+    assert ask(w) == b"a"
+    assert len(w.log_find("trying again")) == 1
