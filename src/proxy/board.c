@@ -25,7 +25,7 @@
 
 /* The number goes up with each change of board_priv.h. */
 #define MAGIC  UINT64_C(0x7765697262726431)
-#define LAYOUT 4
+#define LAYOUT 5
 
 /* ---- the mapping ---- */
 
@@ -272,8 +272,10 @@ board_worker_ended(struct board *board, unsigned worker)
 	for (i = 0; i < n; i++)
 		end_listener_slot(&area->listeners[i]);
 	n = atomic_load(&map->upstreams);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		atomic_store(&area->upstreams[i].queued, 0);
+		atomic_store(&area->upstreams[i].first, 0);
+	}
 	n = atomic_load(&map->servers);
 	for (i = 0; i < n; i++)
 		atomic_store(&area->servers[i].connections, 0);

@@ -82,6 +82,7 @@ struct board_upstream {
 	_Atomic uint32_t use;
 	char name[BOARD_NAME];
 	_Atomic uint64_t turn;	  /* of round_robin, all workers together */
+	_Atomic uint64_t ticket;  /* the last one of who waits for a place */
 	_Atomic uint64_t version; /* of its list of servers */
 	_Atomic uint64_t doubts;  /* connects that failed: look names up */
 	/* Names whose first lookup has not ended, and that have no answer. */
@@ -91,6 +92,7 @@ struct board_upstream {
 /* What one worker counts of one upstream. */
 struct board_upstream_slot {
 	_Atomic uint64_t queued; /* wait for a server now */
+	_Atomic uint64_t first;	 /* the lowest ticket among them; 0: none */
 };
 
 /* What one worker counts of one server. */
@@ -264,6 +266,9 @@ struct board_upstream *board_upstream(struct board *board, long row);
 struct board_upstream_slot *board_upstream_slot(
     struct board *board, unsigned worker, long row);
 uint64_t board_upstream_queued(const struct board *board, long row);
+/* The lowest ticket of all workers but for one that is passed over; or 0. */
+uint64_t board_upstream_first(
+    const struct board *board, long row, uint64_t passed_over);
 
 /* And for the servers of an upstream, by name and address; -ENOSPC at
  * BOARD_SERVERS. */

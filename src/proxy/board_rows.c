@@ -357,6 +357,21 @@ board_upstream_queued(const struct board *board, long row)
 	return sum;
 }
 
+uint64_t
+board_upstream_first(const struct board *board, long row, uint64_t passed_over)
+{
+	unsigned i, n = board_workers(board);
+	uint64_t first = 0, each;
+
+	for (i = 0; i < n; i++) {
+		each = atomic_load(&board->map->area[i].upstreams[row].first);
+		if (each != 0 && each != passed_over &&
+		    (first == 0 || each < first))
+			first = each;
+	}
+	return first;
+}
+
 /* ---- servers ---- */
 
 /* Where the keeper takes a row out of the chain meanwhile, it leads into

@@ -69,7 +69,7 @@ may_be_chosen(const struct server *server, uint64_t now, bool last_resort)
 /* What the choice looks at, and whether a server is full that could be had
  * else. */
 static bool
-describe(struct upstream *upstream, const struct upstream_try *try)
+describe(struct upstream *upstream, struct upstream_try *try)
 {
 	struct board *board = upstream->all->board;
 	uint64_t now = upstream_now(upstream);
@@ -84,9 +84,12 @@ describe(struct upstream *upstream, const struct upstream_try *try)
 		choice = &upstream->choice[i];
 		*choice = (struct balance_server){.key = server->key};
 		if (!may_be_chosen(server, now, try->last_resort) ||
-		    !is_of_family(server, try->wish.family) ||
 		    was_tried(try, server))
 			continue;
+		if (!is_of_family(server, try->wish.family)) {
+			try->choosy = true;
+			continue;
+		}
 		if (server->max_connections > 0 ||
 		    balance == CONFIG_LEAST_CONN || balance == CONFIG_RANDOM)
 			choice->connections =
@@ -215,6 +218,14 @@ choose_and_take(struct upstream_use *use, bool *any_full)
 	long index;
 
 	*any_full = describe(upstream, use->try);
+	if (!any_usable(upstream)) {
+		upstream->idle_ticket = 0;
+		return false;
+	}
+	if (!upstream_is_first(use)) {
+		*any_full = true; /* it is another one's */
+		return false;
+	}
 	while ((index = choose(upstream, use->try)) >= 0) {
 		if (!note_try(use->try, upstream->servers[index]))
 			return false;

@@ -46,8 +46,11 @@ struct upstream {
 	struct balance_server *choice; /* room for a choice of them */
 	size_t count;
 
-	struct upstream_uses waiting;
-	struct weir_timer *timer; /* of those; or NULL */
+	struct upstream_uses waiting; /* tickets in their order */
+	struct weir_timer *timer;     /* of those; or NULL */
+	/* The ticket that left a free place alone when it was looked at, and
+	 * since when; and the one that did so for too long. */
+	uint64_t idle_ticket, idle_since_ms, passed_over;
 };
 
 struct upstreams {
@@ -70,9 +73,11 @@ struct upstream_try {
 	struct upstream_wish wish;
 	uint64_t begun_ms;    /* of this connect */
 	uint64_t deadline_ms; /* while it waits; 0: none */
+	uint64_t ticket;      /* while it waits for a place; or 0 */
 	bool last_resort;     /* down by failures is no reason */
 	bool probing;	      /* whether a server is back */
 	bool for_answer;      /* what it waits for is a name's answer */
+	bool choosy;	      /* not all servers are of its family */
 	size_t count, room;
 	long *rows; /* of servers that were tried: few, or its own */
 	long few[UPSTREAM_FEW];
@@ -97,6 +102,14 @@ void upstream_server_unref(struct server *server);
 /* Whether it may wait, and goes on with it: for a name's answer, or for a
  * server that is full. */
 bool upstream_may_wait(struct upstream_use *use, bool for_answer);
+
+/* Whether it is not for the place that is free next: it was at a server, or
+ * cannot take each. It holds nobody up then, and nobody it. */
+bool upstream_is_apart(const struct upstream_try *try);
+
+/* Whether a place that is free is this one's: nobody came before it who waits
+ * for one. */
+bool upstream_is_first(const struct upstream_use *use);
 
 /* There may be a server for who waits: look soon. */
 void upstream_wake(struct upstream *upstream);

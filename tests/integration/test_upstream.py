@@ -299,6 +299,34 @@ def test_a_server_never_has_more_than_it_may(weir, backend, n):
     assert most[0] <= 6
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_places_go_to_who_came_first(weir, backend, n):
+    order = []
+
+    def note(conn):
+        order.append(conn.recv(1))
+        conn.sendall(order[-1])
+        conn.recv(1)
+        conn.close()
+    server = backend(note)
+    w = weir(config([f"{server.address} max_connections=1"],
+                    f"queue = 10\nqueue_timeout = {int(50 * SCALE)}s\n"),
+             keys=workers(n))
+
+    def queued():
+        return w.ctl("upstreams")[0]["queued"]
+
+    clients = []
+    for i in range(9):
+        clients.append(w.connect())
+        clients[-1].sendall(b"%d" % i)
+        eventually(lambda i=i: queued() == i and order, f"{i} wait")
+    for i, c in enumerate(clients):
+        assert c.recv(1) == b"%d" % i
+        c.close()
+    assert order == [b"%d" % i for i in range(9)]
+
+
 def test_one_too_many_for_the_queue(weir, named):
     (a,) = named("a")
     w = weir(config([f"{a.address} max_connections=1"], "queue = 1\n"

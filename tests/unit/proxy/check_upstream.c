@@ -35,6 +35,7 @@ static struct keeper *keeper;
 static struct upstreams *all[WORKERS];
 static struct use uses[MANY];
 static unsigned changes;
+static int family; /* that a use wishes */
 
 static struct use *
 use_of(const struct upstream_use *use)
@@ -110,6 +111,7 @@ start(const char *text)
 	unsigned i;
 
 	config = parse(text);
+	family = 0;
 	ck_assert_int_eq(weir_loop_new(&loop, NULL), 0);
 	ck_assert_int_eq(board_new(&board), 0);
 	k.loop = u.loop = loop;
@@ -147,7 +149,7 @@ stop(void)
 static unsigned
 pick(int i, unsigned worker)
 {
-	static const struct upstream_wish wish = {.family = 0};
+	const struct upstream_wish wish = {.family = family};
 
 	if (uses[i].use.upstream == NULL)
 		ck_assert_int_eq(upstream_begin(&uses[i].use, all[worker],
@@ -260,6 +262,9 @@ END_TEST
 	"[upstream u]\nserver = 127.0.0.1:1 max_connections=2\n"               \
 	"queue = 2\nqueue_timeout = " wait "\n"
 
+#define QUEUE_OF_5(servers)                                                    \
+	"[upstream u]\n" servers "queue = 5\nqueue_timeout = 0\nmax_fails = 0\n"
+
 START_TEST(places_and_the_queue_are_counted_over_all_workers)
 {
 	start(FULL_OF("0"));
@@ -303,6 +308,111 @@ START_TEST(a_place_that_another_worker_gives_back_is_found)
 	(void)pick(2, 0);
 	upstream_end(&uses[0].use);
 	turn_until(uses[2].answer == UPSTREAM_SERVER);
+	stop();
+}
+END_TEST
+
+START_TEST(who_came_first_of_all_workers_is_let_in_first)
+{
+	int i;
+
+	start(QUEUE_OF_5("server = 127.0.0.1:1 max_connections=1\n"));
+	ck_assert_uint_eq(pick(0, 0), 1);
+	for (i = 1; i <= 5; i++)
+		ck_assert_uint_eq(pick(i, i % 3 == 0 ? 0 : 1), 0);
+	/* Each place becomes free in the process of the one before. */
+	for (i = 1; i <= 5; i++) {
+		upstream_end(&uses[i - 1].use);
+		turn_until(uses[i].answer == UPSTREAM_SERVER);
+		ck_assert_uint_eq(
+		    board_upstream_queued(board, 0), (uint64_t)(5 - i));
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(who_comes_while_others_wait_is_behind_them)
+{
+	start(FULL_OF("0"));
+	ck_assert_uint_eq(pick(0, 0), 1);
+	ck_assert_uint_eq(pick(1, 0), 1);
+	ck_assert_uint_eq(pick(2, 1), 0);
+	upstream_end(&uses[0].use);
+	ck_assert_uint_eq(pick(3, 0), 0);
+	ck_assert_int_eq(uses[3].answer, UPSTREAM_WAIT);
+	/* The queue is full, though a place is free. */
+	ck_assert_uint_eq(pick(4, 0), 0);
+	ck_assert_int_eq(uses[4].answer, UPSTREAM_NONE);
+	turn_until(uses[2].answer == UPSTREAM_SERVER);
+	ck_assert_int_eq(uses[3].answer, UPSTREAM_WAIT);
+	upstream_end(&uses[1].use);
+	turn_until(uses[3].answer == UPSTREAM_SERVER);
+	/* And nobody waits any more. */
+	upstream_end(&uses[2].use);
+	ck_assert_uint_eq(pick(5, 1), 1);
+	stop();
+}
+END_TEST
+
+START_TEST(who_was_at_a_server_waits_for_no_turn)
+{
+	start(QUEUE_OF_5("server = 127.0.0.1:1 max_connections=1\n"
+			 "server = 127.0.0.1:2 max_connections=1\n"));
+	ck_assert_uint_eq(pick(0, 0), 1);
+	ck_assert_uint_eq(pick(1, 0), 2);
+	ck_assert_uint_eq(pick(2, 1), 0);
+	upstream_failed(&uses[0].use, -ECONNREFUSED);
+	upstream_end(&uses[1].use);
+	ck_assert_uint_eq(pick(0, 0), 2);
+	turn_until(uses[2].answer == UPSTREAM_SERVER);
+	stop();
+}
+END_TEST
+
+START_TEST(who_cannot_take_each_server_holds_nobody_up)
+{
+	long u, row = -1;
+
+	start(QUEUE_OF_5("server = 127.0.0.1:1 max_connections=1\n"
+			 "server = [::1]:2 max_connections=1\n"));
+	u = board_upstream_find(board, "u");
+	while ((row = board_server_next(board, u, row)) >= 0)
+		atomic_fetch_or(
+		    &board_server(board, row)->flags, SERVER_RESOLVED);
+	family = 4;
+	ck_assert_uint_eq(pick(0, 0), 1);
+	ck_assert_uint_eq(pick(1, 0), 0);
+	family = 6;
+	ck_assert_uint_eq(pick(2, 0), 2);
+	ck_assert_uint_eq(pick(3, 1), 0);
+	upstream_end(&uses[2].use);
+	turn_until(uses[3].answer == UPSTREAM_SERVER);
+	ck_assert_int_eq(uses[1].answer, UPSTREAM_WAIT);
+	stop();
+}
+END_TEST
+
+/* It may be stopped, or have died without having been cleaned up. */
+START_TEST(a_worker_that_leaves_its_place_free_is_passed_over)
+{
+	long u;
+
+	start(FULL_OF("0"));
+	u = board_upstream_find(board, "u");
+	ck_assert_uint_eq(pick(0, 0), 1);
+	ck_assert_uint_eq(pick(1, 0), 1);
+	atomic_store(&board_upstream(board, u)->ticket, 7);
+	atomic_store(&board_upstream_slot(board, 1, u)->first, 7);
+	ck_assert_uint_eq(pick(2, 0), 0);
+	upstream_end(&uses[0].use);
+	turn_until(uses[2].turns > 0);
+	ck_assert_int_eq(uses[2].answer, UPSTREAM_WAIT);
+	turn_until(uses[2].answer == UPSTREAM_SERVER);
+	/* It is so until it goes on. */
+	upstream_end(&uses[1].use);
+	ck_assert_uint_eq(pick(3, 0), 1);
+	board_worker_ended(board, 1);
+	ck_assert_uint_eq(board_upstream_first(board, u, 0), 0);
 	stop();
 }
 END_TEST
@@ -513,6 +623,13 @@ main(void)
 	    pick_case, the_first_that_waits_is_the_first_that_is_let_in);
 	tcase_add_test(
 	    pick_case, a_place_that_another_worker_gives_back_is_found);
+	tcase_add_test(
+	    pick_case, who_came_first_of_all_workers_is_let_in_first);
+	tcase_add_test(pick_case, who_comes_while_others_wait_is_behind_them);
+	tcase_add_test(pick_case, who_was_at_a_server_waits_for_no_turn);
+	tcase_add_test(pick_case, who_cannot_take_each_server_holds_nobody_up);
+	tcase_add_test(
+	    pick_case, a_worker_that_leaves_its_place_free_is_passed_over);
 	tcase_add_test(
 	    pick_case, who_waits_too_long_or_has_left_gives_up_its_place);
 	tcase_add_test(pick_case, figures_tell_what_was);
