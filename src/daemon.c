@@ -88,9 +88,11 @@ serve_until_over(struct daemon *d)
 	int err;
 
 	while (stopped && !d->done) {
-		stopped = weir_loop_run(d->loop) != 0;
-		if (d->done || !fleet_fork_due(d->fleet))
+		/* While some were forked, another one may have come due. */
+		if (!fleet_fork_due(d->fleet)) {
+			stopped = weir_loop_run(d->loop) != 0;
 			continue;
+		}
 		err = fleet_fork(d->fleet, &child);
 		if (!child)
 			daemon_tell_ready(d);
