@@ -12,6 +12,7 @@ extern "C" {
 
 struct weir_server;
 struct weir_socket;
+struct weir_tls_cache;
 struct weir_tls_context;
 struct weir_tls_session;
 
@@ -90,11 +91,32 @@ struct weir_tls_context_options {
 	 * 20480, a negative number none. */
 	bool no_tickets;
 	long session_cache;
+	/* They are kept in there, which has its own bound, unless
+	 * session_cache is negative. */
+	struct weir_tls_cache *cache;
 	/* 80 random bytes that processes share, so that each can read the
 	 * others' tickets. NULL: keys of its own. */
 	const void *ticket_key;
 	size_t ticket_key_length;
 };
+
+/*
+ * Make a cache: room for about so many sessions of a server's clients, in
+ * memory that is shared with processes that are forked later. Any number of
+ * contexts may have it; a session is resumed only with the certificate and the
+ * trust that it began with. Memory is taken as it is needed, about 300 bytes a
+ * session, and for a new one an old one goes. A process that dies in the
+ * middle of a change does no harm. *ret is the caller's, to
+ * weir_tls_cache_unref(). Returns 0, -EINVAL, or -errno. Never blocks; calls no
+ * handler. Since 0.1.
+ */
+int weir_tls_cache_new(struct weir_tls_cache **ret, size_t sessions);
+
+/* One more owner, one less; the last one of a process frees what is the
+ * process's. Contexts own it too. Returns the cache; NULL is fine for both.
+ * Since 0.1. */
+struct weir_tls_cache *weir_tls_cache_ref(struct weir_tls_cache *cache);
+void weir_tls_cache_unref(struct weir_tls_cache *cache);
 
 /*
  * Make a context: credentials, trust and settings, for any number of sockets

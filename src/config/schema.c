@@ -298,7 +298,7 @@ static const struct config_option options[] = {
     {LISTENER("tls_tickets", BOOLEAN, tls.tickets), .value = "on",
 	.form = "BOOLEAN", .help = "sessions are resumed by tickets"},
     {LISTENER("tls_session_cache", SIZE, tls.session_cache), .value = "20k",
-	.max = UINT64_C(1) << 30, .form = "NUMBER",
+	.max = UINT64_C(1) << 24, .form = "NUMBER",
 	.help = "sessions kept, of all workers together"},
     {LISTENER("tls_alpn", PROTOCOLS, tls.alpn), .form = "LIST",
 	.help = "protocols, the first the dearest"},

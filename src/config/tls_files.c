@@ -162,20 +162,18 @@ static void
 set_settings(struct weir_tls_context_options *options,
     const struct config_tls *tls, const struct config_tls_shared *shared)
 {
-	unsigned workers =
-	    shared != NULL && shared->workers > 0 ? shared->workers : 1;
-	uint64_t sessions = tls->session_cache / workers;
-
 	options->min_version = (enum weir_tls_version)tls->min_version;
 	options->max_version = (enum weir_tls_version)tls->max_version;
 	options->ciphers = tls->ciphers;
 	options->ciphersuites = tls->ciphersuites;
 	options->alpn = tls->alpn;
 	options->no_tickets = options->server && !tls->tickets;
-	options->session_cache = -1;
-	if (tls->session_cache > 0)
-		options->session_cache = sessions > 0 ? (long)sessions : 1;
-	if (shared != NULL && shared->ticket_key != NULL) {
+	options->session_cache =
+	    tls->session_cache > 0 ? (long)tls->session_cache : -1;
+	if (shared == NULL)
+		return;
+	options->cache = shared->cache;
+	if (shared->ticket_key != NULL) {
 		options->ticket_key = shared->ticket_key;
 		options->ticket_key_length = 80;
 	}

@@ -6,12 +6,13 @@
 
 #include "config/config.h"
 
+struct weir_tls_cache;
 struct weir_tls_context;
 
 /* What the contexts of a server share with those of other processes. */
 struct config_tls_shared {
-	const void *ticket_key; /* 80 random bytes; NULL: of its own */
-	unsigned workers;	/* that share session_cache; 0: 1 */
+	const void *ticket_key;	      /* 80 random bytes; NULL: of its own */
+	struct weir_tls_cache *cache; /* NULL: of its own */
 };
 
 /*

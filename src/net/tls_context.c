@@ -144,8 +144,15 @@ set_verify(struct weir_tls_context *c, bool has_ca)
 		SSL_CTX_set_verify(c->ssl, SSL_VERIFY_NONE, NULL);
 }
 
+static bool
+digest_text(EVP_MD_CTX *digest, const char *text)
+{
+	return EVP_DigestUpdate(digest, text != NULL ? text : "",
+		   text != NULL ? strlen(text) + 1 : 1) == 1;
+}
+
 /* What sessions are bound to, so that a ticket of one trust is none in the
- * other. */
+ * other, and a cipher that is no longer wanted is not used any longer. */
 static int
 set_trust(struct weir_tls_context *c, const struct weir_tls_context_options *o,
     struct weir__complaint *complaint)
@@ -177,6 +184,8 @@ set_trust(struct weir_tls_context *c, const struct weir_tls_context_options *o,
 		set_verify(c, has_ca);
 		verify = (unsigned char)c->verify;
 		if (EVP_DigestUpdate(digest, &verify, 1) != 1 ||
+		    !digest_text(digest, o->ciphers) ||
+		    !digest_text(digest, o->ciphersuites) ||
 		    EVP_DigestFinal_ex(digest, c->trust, NULL) != 1)
 			err =
 			    weir__complain(complaint, -ENOMEM, "out of memory");
@@ -353,9 +362,10 @@ on_new_session(SSL *ssl, SSL_SESSION *session)
 }
 
 static int
-set_sessions(SSL_CTX *ssl, const struct weir_tls_context_options *o,
-    struct weir__complaint *complaint)
+set_sessions(struct weir_tls_context *c,
+    const struct weir_tls_context_options *o, struct weir__complaint *complaint)
 {
+	SSL_CTX *ssl = c->ssl;
 	long count =
 	    o->session_cache != 0 ? o->session_cache : SESSIONS_DEFAULT;
 
@@ -367,7 +377,9 @@ set_sessions(SSL_CTX *ssl, const struct weir_tls_context_options *o,
 	}
 	(void)SSL_CTX_set_session_cache_mode(
 	    ssl, count > 0 ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
-	if (count > 0)
+	if (count > 0 && o->cache != NULL)
+		weir__tls_cache_use(c, o->cache);
+	else if (count > 0)
 		(void)SSL_CTX_sess_set_cache_size(ssl, count);
 	if (o->no_tickets)
 		(void)SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
@@ -452,7 +464,7 @@ set_up(struct weir_tls_context *c, const struct weir_tls_context_options *o,
 	if (err == 0)
 		err = set_trust(c, o, complaint);
 	if (err == 0)
-		err = set_sessions(c->ssl, o, complaint);
+		err = set_sessions(c, o, complaint);
 	if (err == 0) {
 		err = weir__tls_alpn(&c->alpn, &c->alpn_length, o->alpn);
 		if (err == -EINVAL)
@@ -554,6 +566,7 @@ weir_tls_context_unref(struct weir_tls_context *c)
 	free(c->identities);
 	free(c->alpn);
 	SSL_CTX_free(c->ssl);
+	weir_tls_cache_unref(c->cache);
 	BIO_meth_free(c->bio);
 	free(c);
 }

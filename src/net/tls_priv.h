@@ -1,6 +1,7 @@
 /*
  * What the files of TLS share: tls_pem.c (certificates and keys from files),
- * tls_context.c (credentials and settings), tls_begin.c (from a context to a
+ * tls_context.c (credentials and settings), tls_cache.c (sessions that
+ * processes share), tls_begin.c (from a context to a
  * socket's TLS), tls.c (the stream beneath a socket) and tls_peer.c (what is
  * known of the peer). The socket's other files see only what socket_priv.h has
  * of tls.c.
@@ -62,18 +63,25 @@ struct weir_tls_context {
 	atomic_uint references;
 	uint64_t number; /* of this context, for sessions */
 	SSL_CTX *ssl;
-	BIO_METHOD *bio; /* tls.c's */
+	BIO_METHOD *bio;	      /* tls.c's */
+	struct weir_tls_cache *cache; /* or NULL: OpenSSL's */
 	bool server;
 	enum weir_tls_verify verify; /* never DEFAULT */
 	unsigned char *alpn;	     /* as on the wire; or NULL */
 	size_t alpn_length;
 	struct weir__tls_identity *identities;
 	size_t identity_count;
-	unsigned char trust[32]; /* digest of what a client is judged by */
+	unsigned char trust[32]; /* digest of what sessions are bound to */
 };
 
 /* "a,b" as on the wire; *ret is the caller's, NULL for an empty list. */
 int weir__tls_alpn(unsigned char **ret, size_t *length, const char *list);
+
+/* ---- tls_cache.c ---- */
+
+/* Keep a server's sessions there, and look for them. */
+void weir__tls_cache_use(
+    struct weir_tls_context *context, struct weir_tls_cache *cache);
 
 /* ---- tls.c ---- */
 

@@ -11,7 +11,9 @@
 
 #include <weir/loop.h>
 #include <weir/server.h>
+#include <weir/tls.h>
 
+#include "config/tls_files.h"
 #include "log/log.h"
 #include "proxy/keeper.h"
 #include "proxy/proxy_priv.h"
@@ -87,6 +89,18 @@ make_upstreams(struct proxy *proxy)
 	return err == 0 ? upstreams_new(&proxy->upstreams, &upstreams) : err;
 }
 
+static int
+make_tls(struct proxy *proxy)
+{
+	struct config_tls_shared shared = {
+	    board_ticket_key(proxy->board), NULL};
+	int err = tls_cache_new(&proxy->tls_cache, proxy->config);
+
+	shared.cache = proxy->tls_cache;
+	return err == 0 ? tls_make(proxy->config, &shared, log_mistake, NULL)
+			: err;
+}
+
 int
 proxy_new(struct proxy **ret, struct weir_loop *loop,
     const struct proxy_options *options, const struct proxy_handlers *handlers,
@@ -115,8 +129,7 @@ proxy_new(struct proxy **ret, struct weir_loop *loop,
 	TAILQ_INIT(&proxy->children);
 	TAILQ_INIT(&proxy->sessions);
 	LIST_INIT(&proxy->walks);
-	err = tls_make(proxy->config, board_ticket_key(proxy->board),
-	    proxy->workers, log_mistake, NULL);
+	err = make_tls(proxy);
 	if (err == 0)
 		err = make_upstreams(proxy);
 	if (err == 0)
@@ -154,6 +167,7 @@ proxy_free(struct proxy *proxy)
 	weir_timer_free(proxy->down_timer);
 	weir_timer_free(proxy->sweep_timer);
 	config_unref(proxy->config);
+	weir_tls_cache_unref(proxy->tls_cache);
 	free(proxy);
 }
 

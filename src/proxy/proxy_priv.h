@@ -11,6 +11,7 @@ struct child;
 struct keeper;
 struct upstreams;
 struct weir_signal;
+struct weir_tls_cache;
 
 struct proxy {
 	struct weir_loop *loop;
@@ -18,11 +19,12 @@ struct proxy {
 	const struct proxy_handlers *handlers;
 	void *user;
 	struct board *board;
-	unsigned move_turn; /* session_move_begin() */
-	unsigned worker;    /* this process's slot on the board */
-	unsigned workers;   /* that serve together */
-	bool many;	    /* there are or may be several: a master's */
-	int place;	    /* of this worker; -1: no worker */
+	struct weir_tls_cache *tls_cache; /* of clients' sessions */
+	unsigned move_turn;		  /* session_move_begin() */
+	unsigned worker;		  /* this process's slot on the board */
+	unsigned workers;		  /* that serve together */
+	bool many; /* there are or may be several: a master's */
+	int place; /* of this worker; -1: no worker */
 	struct proxy_passed_fd *passed;
 	size_t passed_count;
 	struct proxy_handed_fd *handed;

@@ -18,6 +18,7 @@
 #include <weir/loop.h>
 #include <weir/resolve.h>
 
+#include "config/tls_files.h"
 #include "log/log.h"
 #include "proxy/keeper.h"
 #include "proxy/proxy_priv.h"
@@ -120,8 +121,10 @@ prepare_tls(struct proxy_reload *reload)
 {
 	struct proxy *proxy = reload->proxy;
 
-	if (tls_make(reload->config, board_ticket_key(proxy->board),
-		proxy->workers, on_tls_mistake, reload) != 0 &&
+	const struct config_tls_shared shared = {
+	    board_ticket_key(proxy->board), proxy->tls_cache};
+
+	if (tls_make(reload->config, &shared, on_tls_mistake, reload) != 0 &&
 	    !reload->failed)
 		reload_mistake(reload, NULL, "no memory for TLS");
 }

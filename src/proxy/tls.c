@@ -27,6 +27,9 @@
 #define SESSIONS_SERVER 8    /* kept of one server */
 #define SESSIONS_ALL	1024 /* ... of one listener */
 
+#define CACHE_LEAST	20480 /* the default of tls_session_cache */
+#define CACHE_MOST	UINT32_MAX
+
 struct kept_session {
 	struct weir_tls_session *session;
 	char *server;
@@ -50,7 +53,7 @@ struct tls {
 
 /* What is the same for all contexts. */
 struct wish {
-	struct config_tls_shared shared;
+	const struct config_tls_shared *shared;
 	tls_mistake_fn *mistake;
 	void *user;
 };
@@ -67,7 +70,7 @@ make_one(struct weir_tls_context **ret, const struct config_listener *listener,
 	if (!tls->on)
 		return 0;
 	err = config_tls_context(
-	    tls, server, &wish->shared, ret, why, sizeof(why));
+	    tls, server, wish->shared, ret, why, sizeof(why));
 	if (err == 0 || err == -ENOMEM)
 		return err;
 	(void)snprintf(text, sizeof(text), "%s: %s",
@@ -135,10 +138,10 @@ make_all(struct tls *tls, const struct config *config, const struct wish *wish)
 }
 
 int
-tls_make(struct config *config, const void *ticket_key, unsigned workers,
+tls_make(struct config *config, const struct config_tls_shared *shared,
     tls_mistake_fn *mistake, void *user)
 {
-	const struct wish wish = {{ticket_key, workers}, mistake, user};
+	const struct wish wish = {shared, mistake, user};
 	struct tls *tls;
 	size_t i;
 	int err;
@@ -164,6 +167,22 @@ tls_make(struct config *config, const void *ticket_key, unsigned workers,
 	config->attached = tls;
 	config->attached_free = free_tls;
 	return 0;
+}
+
+int
+tls_cache_new(struct weir_tls_cache **ret, const struct config *config)
+{
+	uint64_t sessions = 0;
+	size_t i;
+
+	for (i = 0; i < config->listener_count; i++)
+		if (config->listeners[i]->tls.on)
+			sessions += config->listeners[i]->tls.session_cache;
+	if (sessions < CACHE_LEAST)
+		sessions = CACHE_LEAST;
+	if (sessions > CACHE_MOST)
+		sessions = CACHE_MOST;
+	return weir_tls_cache_new(ret, (size_t)sessions);
 }
 
 static struct contexts *

@@ -10,6 +10,8 @@
 
 struct config;
 struct config_listener;
+struct config_tls_shared;
+struct weir_tls_cache;
 struct weir_tls_context;
 struct weir_tls_session;
 
@@ -19,14 +21,21 @@ typedef void tls_mistake_fn(
 
 /*
  * Make all contexts of a configuration, or none. They are kept with it, and go
- * with it; so connections that began under it keep theirs. ticket_key is the
- * board's, so that each worker, and who comes after it, can read the tickets
- * of all; workers share what tls_session_cache allows. Files are read now and
- * not again. Returns 0, or an error, and mistake is called for each that there
- * is (not for -ENOMEM). Called again for the same configuration: nothing.
+ * with it; so connections that began under it keep theirs. The shared ticket
+ * key is the board's, so that each worker, and who comes after it, can read
+ * the tickets of all. Files are read now and not again. Returns 0, or an error,
+ * and mistake is called for each that there is (not for -ENOMEM). Called again
+ * for the same configuration: nothing.
  */
-int tls_make(struct config *config, const void *ticket_key, unsigned workers,
+int tls_make(struct config *config, const struct config_tls_shared *shared,
     tls_mistake_fn *mistake, void *user);
+
+/*
+ * A place for the sessions of clients that resume without a ticket, as large
+ * as tls_session_cache of all listeners says and the default at least, since
+ * it is made before workers are forked and stays. Returns 0 or -errno.
+ */
+int tls_cache_new(struct weir_tls_cache **ret, const struct config *config);
 
 /* Of one listener; NULL where it has none. */
 struct weir_tls_context *tls_of_clients(const struct config_listener *listener);

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import ssl
 
@@ -373,16 +374,21 @@ def test_sessions_are_resumed(weir, backend, authority, keys, resumed):
             assert c.session_reused == resumed, most
 
 
-def test_each_worker_reads_the_tickets_of_all(weir, backend, authority):
-    w = weir(ending(backend(echo), authority.sign("a.example")),
-             keys={"workers": "3"})
-    context = client_context(authority.path)
-    session = None
+def three_workers(weir, text):
+    w = weir(text, keys={"workers": "3"})
+    eventually(lambda: len(w.ctl("workers")) == 3, "three workers serve")
+    w.base = w.descriptors()
+    return w
+
+
+def resumed_by_many(w, context, session=None, least=12):
+    """Connect until several workers serve; whether each client resumed what
+    the one before it had, and the last session."""
     reused = []
     # While those of one worker are open, others get the rest.
     opened = []
     serving = 0
-    while len(opened) < 12 or (serving < 2 and len(opened) < 200):
+    while len(opened) < least or (serving < 2 and len(opened) < 200):
         c = wrap(w, context, session=session)
         assert echoes(c)
         reused.append(c.session_reused)
@@ -390,9 +396,39 @@ def test_each_worker_reads_the_tickets_of_all(weir, backend, authority):
         opened.append(c)
         serving = sum(x["connections"] > 0 for x in w.ctl("workers"))
     assert serving > 1
-    assert reused == [False] + [True] * (len(opened) - 1)
     for c in opened:
         c.close()
+    w.wait_figures(connections=0)
+    return reused, session
+
+
+def test_each_worker_reads_the_tickets_of_all(weir, backend, authority):
+    w = three_workers(weir, ending(backend(echo),
+                                   authority.sign("a.example")))
+    reused, _ = resumed_by_many(w, client_context(authority.path))
+    assert reused == [False] + [True] * (len(reused) - 1)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2,
+                                     ssl.TLSVersion.TLSv1_3])
+def test_each_worker_has_the_sessions_of_all(weir, backend, authority,
+                                             version):
+    """Also who comes in the place of one that was killed, and after a
+    reload."""
+    w = three_workers(weir, ending(backend(echo),
+                                   authority.sign("a.example"),
+                                   tls_tickets="off"))
+    context = client_context(authority.path, most=version)
+    reused, session = resumed_by_many(w, context)
+    assert reused == [False] + [True] * (len(reused) - 1)
+    before = {x["pid"] for x in w.ctl("workers")}
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len({x["pid"] for x in w.ctl("workers")} - before) == 3,
+               "all workers are new")
+    w.ctl("reload")
+    reused, _ = resumed_by_many(w, context, session)
+    assert all(reused)
 
 
 # ---- many ----

@@ -305,7 +305,7 @@ listener_with(const char *lines)
 START_TEST(a_context_has_what_the_keys_say)
 {
 	static const char key[80] = {0};
-	const struct config_tls_shared shared = {key, 4};
+	const struct config_tls_shared shared = {key, NULL};
 	struct config *config = listener_with("tls = on\n" C("good")
 		K("locked") "tls_password_file = phrases\ntls_client_ca = "
 			    "good.pem\ntls_client_verify = required\n"

@@ -1524,6 +1524,48 @@ START_TEST(contexts_that_share_a_key_read_each_others_tickets)
 }
 END_TEST
 
+START_TEST(contexts_that_share_a_cache_resume_each_others_sessions)
+{
+	struct weir_tls_cache *cache;
+	struct weir_tls_context_options base = {.no_tickets = true};
+	const struct weir_tls_context_options low = {
+	    .max_version = versions[_i]};
+	struct weir_tls_session *session;
+	struct weir_tls_context *next;
+
+	ck_assert_int_eq(weir_tls_cache_new(&cache, 100), 0);
+	base.cache = cache;
+	at_server = serve_with(&org, &base);
+	at_client = trusting(&low);
+	listen_tls(at_server);
+	connect_with(at_client, &to_org);
+	session = take_session();
+	next = serve_with(&org, &base);
+	weir_tls_cache_unref(cache);
+	ck_assert_int_eq(weir_server_set_tls(server, next, NULL), 0);
+	weir_tls_context_unref(next);
+	expect_resumed(session, "example.org", true);
+	/* But not for another certificate, other ciphers, */
+	next = serve_with(&wild, &base);
+	ck_assert_int_eq(weir_server_set_tls(server, next, NULL), 0);
+	weir_tls_context_unref(next);
+	expect_resumed(session, "example.org", false);
+	base.ciphers = "ECDHE+AESGCM";
+	next = serve_with(&org, &base);
+	ck_assert_int_eq(weir_server_set_tls(server, next, NULL), 0);
+	weir_tls_context_unref(next);
+	expect_resumed(session, "example.org", false);
+	/* nor where none are to be kept. */
+	base.ciphers = NULL;
+	base.session_cache = -1;
+	next = serve_with(&org, &base);
+	ck_assert_int_eq(weir_server_set_tls(server, next, NULL), 0);
+	weir_tls_context_unref(next);
+	expect_resumed(session, "example.org", false);
+	weir_tls_session_free(session);
+}
+END_TEST
+
 /* ---- freeing ---- */
 
 static const char *const moments[] = {
@@ -1875,6 +1917,8 @@ tls_suite(void)
 	tcase_add_loop_test(tc, a_session_is_not_offered_to_another_name, 0, 2);
 	tcase_add_loop_test(tc, a_server_that_keeps_none_resumes_none, 0, 2);
 	tcase_add_test(tc, contexts_that_share_a_key_read_each_others_tickets);
+	tcase_add_loop_test(
+	    tc, contexts_that_share_a_cache_resume_each_others_sessions, 0, 2);
 	tcase_add_loop_test(tc, a_client_may_be_freed_in_any_handler, 0, 6);
 	tcase_add_loop_test(
 	    tc, a_servers_socket_may_be_freed_in_any_handler, 0, 6);

@@ -169,7 +169,7 @@ START_TEST(contexts_are_made_all_or_none)
 	config = bench.config;
 	ck_assert_ptr_null(config->attached);
 	ck_assert_ptr_null(tls_of_clients(config->listeners[0]));
-	ck_assert_int_eq(tls_make(config, NULL, 1, count_mistake, NULL), 0);
+	ck_assert_int_eq(tls_make(config, NULL, count_mistake, NULL), 0);
 	ck_assert_ptr_null(config->attached);
 
 	listener = config->listeners[0];
@@ -177,12 +177,12 @@ START_TEST(contexts_are_made_all_or_none)
 	config->listeners[1]->upstream_tls.on = true;
 	config->listeners[1]->upstream_tls.ca = strdup("/nowhere.pem");
 	mistakes = 0;
-	ck_assert_int_lt(tls_make(config, NULL, 1, count_mistake, NULL), 0);
+	ck_assert_int_lt(tls_make(config, NULL, count_mistake, NULL), 0);
 	ck_assert_uint_eq(mistakes, 2);
 	ck_assert_ptr_null(config->attached);
 
 	listener->tls.on = config->listeners[1]->upstream_tls.on = false;
-	ck_assert_int_eq(tls_make(config, NULL, 1, count_mistake, NULL), 0);
+	ck_assert_int_eq(tls_make(config, NULL, count_mistake, NULL), 0);
 	ck_assert_ptr_nonnull(tls_of_servers(listener));
 	ck_assert_ptr_null(tls_of_clients(listener));
 	ck_assert_ptr_null(tls_of_servers(config->listeners[1]));
