@@ -64,3 +64,13 @@ check_PROGRAMS += %D%/check_mover
     tests/unit/proxy/support.c tests/unit/proxy/support.h
 %C%_check_mover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_mover_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_program
+%C%_check_program_SOURCES = %D%/check_program.c
+%C%_check_program_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_program_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_takeover
+%C%_check_takeover_SOURCES = %D%/check_takeover.c
+%C%_check_takeover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_takeover_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
