@@ -15,6 +15,7 @@
 #include "process/reload_priv.h"
 #include "proxy/proxy.h"
 #include "proxy/reload.h"
+#include "proxy/upstream.h"
 #include "util/map.h"
 
 /* A key of a listener that its sockets were not given. */
@@ -257,6 +258,7 @@ on_listener(const char *listener, uint64_t connections, void *user)
 		row->connections = connections;
 }
 
+/* Those of listeners and upstreams that go or change are told. */
 static void
 count_connections(
     struct result *r, struct reload_row *rows, const struct proxy *proxy)
@@ -264,12 +266,17 @@ count_connections(
 	struct map *map = map_new();
 	size_t i;
 
-	for (i = 0; i < r->result.row_count && map != NULL; i++)
+	for (i = 0; i < r->result.row_count && map != NULL; i++) {
+		if (rows[i].kind != CONFIG_CHANGED &&
+		    rows[i].kind != CONFIG_REMOVED)
+			continue;
+		if (rows[i].section == CONFIG_SECTION_UPSTREAM)
+			rows[i].connections =
+			    proxy_upstream_connections(proxy, rows[i].name);
 		if (rows[i].section == CONFIG_SECTION_LISTENER &&
-		    (rows[i].kind == CONFIG_CHANGED ||
-			rows[i].kind == CONFIG_REMOVED) &&
 		    map_put(map, rows[i].name, &rows[i]) < 0)
 			r->no_memory = true;
+	}
 	if (map != NULL)
 		proxy_each_listener(proxy, on_listener, map);
 	else

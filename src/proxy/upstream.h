@@ -172,6 +172,10 @@ size_t proxy_upstream_count(const struct proxy *proxy);
 void proxy_upstream_figures(
     const struct proxy *proxy, size_t index, struct upstream_figures *ret);
 
+/* Open connections to the servers of an upstream, which may be gone. */
+uint64_t proxy_upstream_connections(
+    const struct proxy *proxy, const char *name);
+
 /* Call fn for each server; the figures last until it returns. */
 void proxy_each_server(const struct proxy *proxy, size_t index,
     void (*fn)(const struct server_figures *figures, void *user), void *user);

@@ -237,3 +237,14 @@ proxy_server_weight(struct proxy *proxy, const char *upstream,
 		    LOG_T("server", server), LOG_N("weight", weight));
 	return err;
 }
+
+uint64_t
+proxy_upstream_connections(const struct proxy *proxy, const char *name)
+{
+	long upstream = board_upstream_find(proxy->board, name), row = -1;
+	uint64_t sum = 0;
+
+	while ((row = board_server_next(proxy->board, upstream, row)) >= 0)
+		sum += board_server_connections(proxy->board, row);
+	return sum;
+}

@@ -473,6 +473,30 @@ def test_figures_of_servers(weir, named):
 
 
 @pytest.mark.parametrize("n", [1, 2])
+def test_a_reload_tells_the_connections_of_upstreams(weir, named, n):
+    a, b = named("ab")
+    w = weir(config([f"{a.address} name=one"])
+             + f"[upstream v]\nserver = {b.address}\n", keys=workers(n))
+    held = [ask(w)[1] for _ in range(3)]
+    with open(w.config_path) as f:
+        old = f.read()
+
+    def told():
+        return {s["name"]: (s["change"], s["connections"])
+                for s in w.ctl("reload")["sections"]
+                if s["section"] == "upstream"}
+    w.write_config(old.replace("[upstream u]\n",
+                               f"[upstream u]\nserver = {b.address}\n"))
+    assert told() == {"u": ("changed", 3), "v": ("kept", 0)}
+    w.write_config(old.replace("[upstream u]", "[upstream w]")
+                   .replace("upstream = u", "upstream = w"))
+    assert told() == {"u": ("removed", 3), "v": ("kept", 0), "w": ("added", 0)}
+    for c in held:
+        c.sendall(b"goes on")
+        assert read_exactly(c, 7) == b"goes on"
+
+
+@pytest.mark.parametrize("n", [1, 2])
 def test_a_reload_keeps_what_weirctl_said(weir, named, n):
     a, b, c = named("abc")
     text = config([f"{a.address} name=one", f"{b.address} name=two"])
