@@ -206,7 +206,7 @@ class TlsBackend(Backend):
             peer = tls.getpeercert() if self.context.verify_mode else None
             self.seen.append({
                 "sni": getattr(tls, "sni", None),
-                "alpn": tls.selected_alpn_protocol(),
+                "alpn": tls.selected_alpn_protocol(), "cipher": tls.cipher()[0],
                 "reused": tls.session_reused, "header": header, "peer": peer})
             with contextlib.suppress(ssl.SSLError):
                 while data := tls.recv(65536):

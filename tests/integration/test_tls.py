@@ -13,7 +13,7 @@ from fronttest import (Authority, TlsBackend, client_context, client_hello,
                        read_line, read_v2, records, server_context, start_haproxy, start_nginx,
                        tlv, v2)
 from weirtest import (DEADLINE, MEASURABLE, answer_at_end, echo, ended,
-                      eventually, free_port, reset, run)
+                      eventually, free_port, reset, run, weir_once)
 
 
 @pytest.fixture(scope="module")
@@ -580,6 +580,64 @@ def test_servers_may_ask_for_a_certificate_and_a_protocol(weir, tls_backend,
     seen = b.seen[0]
     assert seen["alpn"] == "http/1.1"
     assert (("commonName", "me"),) in seen["peer"]["subject"]
+
+
+def test_keys_may_be_encrypted(weir, tls_backend, authority, folder):
+    """That of the certificate shown to clients, and that shown to servers."""
+    server, me = authority.sign("a.example"), authority.sign("me")
+    for name, key in (("server", server[1]), ("me", me[1])):
+        authority.openssl("ec", "-in", key, "-aes128", "-passout",
+                          "pass:the " + name, "-out",
+                          str(folder / f"{name}.locked"))
+    (folder / "phrases").write_text("no\nthe server\nthe me\n")
+    (folder / "wrong").write_text("no\nthe other\n")
+    b = tls_backend(server_context(server, ca=authority.path))
+    keys = {"tls": "on", "tls_certificate": server[0],
+            "tls_key": folder / "server.locked",
+            "tls_password_file": folder / "phrases",
+            "upstream_tls_ca": authority.path,
+            "upstream_tls_name": "a.example",
+            "upstream_tls_certificate": me[0],
+            "upstream_tls_key": folder / "me.locked",
+            "upstream_tls_password_file": folder / "phrases"}
+    w = weir(beginning(b, **keys))
+    with wrap(w, client_context(authority.path)) as c:
+        assert echoes(c)
+    assert dict(x[0] for x in b.seen[0]["peer"]["subject"]) == {
+        "commonName": "me"}
+    path = folder / "bad.conf"
+    for key in ("tls", "upstream_tls"):
+        text = beginning(b, **{**keys, key + "_password_file":
+                               folder / "wrong"})
+        path.write_text(text)
+        line = next(i for i, x in enumerate(text.splitlines(), 1)
+                    if x.startswith(key + "_key "))
+        r = weir_once("-t", "-c", path)
+        assert r.returncode != 0
+        assert f"bad.conf:{line}: {key}_key: ".encode() in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("keys, spoken", [
+    ({"upstream_tls_min_version": "1.3"}, None),
+    ({"upstream_tls_max_version": "1.2",
+      "upstream_tls_ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384"},
+     "ECDHE-ECDSA-AES256-GCM-SHA384"),
+])
+def test_versions_and_ciphers_with_servers(weir, tls_backend, authority, keys,
+                                           spoken):
+    context = server_context(authority.sign("a.example"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    b = tls_backend(context)
+    w = weir(beginning(b, upstream_tls_ca=authority.path,
+                       upstream_tls_name="a.example", **keys))
+    with w.connect() as c:
+        if spoken is None:
+            c.sendall(b"secret")
+            assert ended(c)
+            assert w.access()[0]["end"] == "tls_failed"
+        else:
+            assert echoes(c)
+            assert b.seen[0]["cipher"] == spoken
 
 
 @pytest.mark.parametrize("most", ["1.2", "1.3"])
