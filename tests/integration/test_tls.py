@@ -614,7 +614,7 @@ def test_keys_may_be_encrypted(weir, tls_backend, authority, folder):
                     if x.startswith(key + "_key "))
         r = weir_once("-t", "-c", path)
         assert r.returncode != 0
-        assert f"bad.conf:{line}: {key}_key: ".encode() in r.stderr, r.stderr
+        assert f"bad.conf:{line}: {key}_key: " in r.stderr, r.stderr
 
 
 @pytest.mark.parametrize("keys, spoken", [
