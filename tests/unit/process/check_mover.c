@@ -18,9 +18,8 @@
 
 #include <weir/channel.h>
 
-#include "../proxy/support.h"
 #include "config/config.h"
-#include "proxy/proxy_priv.h"
+#include "support.h"
 #include "util/strbuf.h"
 
 #define HEARD 64

@@ -62,7 +62,8 @@ check_PROGRAMS += %D%/check_wire
 check_PROGRAMS += %D%/check_mover
 %C%_check_mover_SOURCES = %D%/check_mover.c \
     tests/unit/proxy/support.c tests/unit/proxy/support.h
-%C%_check_mover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+%C%_check_mover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+    -I$(top_srcdir)/tests/unit/proxy
 %C%_check_mover_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
 
 check_PROGRAMS += %D%/check_program

@@ -97,3 +97,8 @@ check_PROGRAMS += %D%/check_session_move
 %C%_check_session_move_SOURCES = %D%/check_session_move.c $(PROXY_CHECK_SUPPORT)
 %C%_check_session_move_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_session_move_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_handed
+%C%_check_handed_SOURCES = %D%/check_handed.c $(PROXY_CHECK_SUPPORT)
+%C%_check_handed_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_handed_LDADD = $(PROXY_CHECK_LDADD)
