@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/error.h>
 #include <weir/loop.h>
@@ -245,18 +246,35 @@ connect_to(struct session *session, const struct weir_address *address)
 	return weir_socket_connect(session->server, address, &options);
 }
 
+/*
+ * Whose certificate it has to be. Of a service it is the domain that offers it:
+ * which hosts do so is known from name servers alone, and whoever can forge
+ * their answer could name a host of his own (RFC 9525, 6.1).
+ */
+static const char *
+name_of(const struct weir_endpoint *endpoint)
+{
+	const char *name = endpoint->name;
+
+	if (endpoint->kind == WEIR_ENDPOINT_TCP)
+		return name;
+	if (endpoint->kind != WEIR_ENDPOINT_SRV)
+		return NULL;
+	while (*name == '_' && strchr(name, '.') != NULL)
+		name = strchr(name, '.') + 1;
+	return name;
+}
+
 /* TLS and a PROXY header, for the server that is being connected to. */
 static void
 secure(struct session *session, const struct weir_address *address)
 {
 	const struct config_server *to = session->chosen;
 	char text[WEIR_ADDRESS_TEXT], key[WEIR_ADDRESS_TEXT + WEIR_HOST_TEXT];
-	const char *host = NULL;
+	const char *host = to != NULL ? name_of(&to->endpoint) : NULL;
 	int err;
 
 	key[0] = '\0';
-	if (to != NULL && to->endpoint.kind == WEIR_ENDPOINT_TCP)
-		host = to->endpoint.name;
 	/* What one address of a name says is nothing to the others. */
 	if (session->config->upstream_tls.on)
 		(void)snprintf(key, sizeof(key), "%s %s",

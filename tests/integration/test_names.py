@@ -1,11 +1,13 @@
 """Names of servers: looked up by a real name server whose records change."""
 
+import contextlib
 import shutil
 import signal
 import socket
 
 import pytest
 
+from fronttest import Authority, TlsBackend, echoes, server_context
 from weirtest import (SCALE, Backend, echo, ended, eventually, is_root,
                       read_exactly)
 
@@ -248,6 +250,26 @@ def test_records_of_a_service_have_priorities_and_weights(
     servers[0].close()
     servers[1].close()
     become(w, "c")
+
+
+@pytest.mark.parametrize("name, good", [("app.test", True), ("a.test", False)])
+def test_a_service_is_verified_by_its_domain(weir, names, folder, name, good):
+    """And not by the host that its record names."""
+    authority = Authority(folder)
+    context = server_context(authority.sign(name))
+    with contextlib.closing(TlsBackend(context)) as b:
+        names.start({"a.test": ["127.0.0.1"]},
+                    [f"_app._tcp.app.test,a.test,{b.port}"])
+        w = weir(config(names, ["srv:_app._tcp.app.test"], listener=(
+            f"upstream_tls = on\nupstream_tls_ca = {authority.path}\n")))
+        with w.connect() as c:
+            if good:
+                assert echoes(c)
+                assert b.seen[0]["sni"] == "app.test"
+            else:
+                c.sendall(b"secret")
+                assert ended(c)
+                assert w.access()[0]["end"] == "tls_failed"
 
 
 def test_records_of_a_service_change(weir, names, same_port):

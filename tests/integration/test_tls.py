@@ -374,13 +374,6 @@ def test_sessions_are_resumed(weir, backend, authority, keys, resumed):
             assert c.session_reused == resumed, most
 
 
-def three_workers(weir, text):
-    w = weir(text, keys={"workers": "3"})
-    eventually(lambda: len(w.ctl("workers")) == 3, "three workers serve")
-    w.base = w.descriptors()
-    return w
-
-
 def resumed_by_many(w, context, session=None, least=12):
     """Connect until several workers serve; whether each client resumed what
     the one before it had, and the last session."""
@@ -403,8 +396,8 @@ def resumed_by_many(w, context, session=None, least=12):
 
 
 def test_each_worker_reads_the_tickets_of_all(weir, backend, authority):
-    w = three_workers(weir, ending(backend(echo),
-                                   authority.sign("a.example")))
+    w = weir(ending(backend(echo), authority.sign("a.example")),
+             keys={"workers": "3"})
     reused, _ = resumed_by_many(w, client_context(authority.path))
     assert reused == [False] + [True] * (len(reused) - 1)
 
@@ -415,9 +408,8 @@ def test_each_worker_has_the_sessions_of_all(weir, backend, authority,
                                              version):
     """Also who comes in the place of one that was killed, and after a
     reload."""
-    w = three_workers(weir, ending(backend(echo),
-                                   authority.sign("a.example"),
-                                   tls_tickets="off"))
+    w = weir(ending(backend(echo), authority.sign("a.example"),
+                    tls_tickets="off"), keys={"workers": "3"})
     context = client_context(authority.path, most=version)
     reused, session = resumed_by_many(w, context)
     assert reused == [False] + [True] * (len(reused) - 1)
