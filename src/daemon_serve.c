@@ -16,6 +16,7 @@
 #include <weir/loop.h>
 #include <weir/version.h>
 
+#include "cli.h"
 #include "config/config.h"
 #include "control/control_server.h"
 #include "log/log.h"
@@ -409,6 +410,7 @@ on_bound(struct proxy *proxy, void *user)
 	    .proxy = proxy,
 	    .fleet = d->fleet,
 	    .reload = d->reload,
+	    .verbose = d->cli->verbose,
 	};
 	if (d->takeover != NULL)
 		options.fd = takeover_control(d->takeover, options.path);

@@ -33,12 +33,8 @@
 enum log_level
 daemon_log_level(const struct cli *cli, const struct config *config)
 {
-	int level = (int)config->log_level + cli->verbose;
-
-	if (cli->verbose < 0)
-		return LOG_LEVEL_ERROR;
-	return level > LOG_LEVEL_DEBUG ? LOG_LEVEL_DEBUG
-				       : (enum log_level)level;
+	return log_level_by_flags(
+	    (enum log_level)config->log_level, cli->verbose);
 }
 
 /* What a log goes to, for a message about it. */

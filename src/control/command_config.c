@@ -48,31 +48,54 @@ add_row(struct command *command, const struct config_value *value)
 }
 
 static void
-add_runtime(struct command *command, enum config_section_kind section,
-    const char *name, const char *key, const char *value)
+add_changed(struct command *command, enum config_section_kind section,
+    const char *name, const char *key, const char *value, const char *origin)
 {
 	const struct config_value row = {
 	    .section = section,
 	    .name = name,
 	    .key = key,
 	    .value = value,
-	    .origin = "runtime",
+	    .origin = origin,
 	};
 
 	add_row(command, &row);
 }
 
 static void
+add_runtime(struct command *command, enum config_section_kind section,
+    const char *name, const char *key, const char *value)
+{
+	add_changed(command, section, name, key, value, "runtime");
+}
+
+/* The level in force: as configured, as flags make it, or by a request. */
+static void
+add_log_level(struct command *command, const struct config_value *value)
+{
+	const struct telling *t = command->progress;
+	int verbose = command->subject->verbose;
+	enum log_level configured = (enum log_level)t->config->log_level;
+	enum log_level now = log_get_level();
+
+	if (now == configured)
+		add_row(command, value);
+	else
+		add_changed(command, value->section, NULL, value->key,
+		    log_level_text(now),
+		    now != log_level_by_flags(configured, verbose) ? "runtime"
+		    : verbose < 0				   ? "-q"
+								   : "-v");
+}
+
+static void
 on_value(const struct config_value *value, void *user)
 {
 	struct command *command = user;
-	const struct telling *t = command->progress;
 
 	if (value->section == CONFIG_SECTION_WEIR &&
-	    strcmp(value->key, "log_level") == 0 &&
-	    (int)log_get_level() != (int)t->config->log_level)
-		add_runtime(command, value->section, NULL, value->key,
-		    log_level_text(log_get_level()));
+	    strcmp(value->key, "log_level") == 0)
+		add_log_level(command, value);
 	else
 		add_row(command, value);
 }

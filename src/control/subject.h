@@ -11,6 +11,7 @@ struct control_subject {
 	struct proxy *proxy;
 	struct fleet *fleet;
 	struct reload *reload;
+	int verbose; /* so many -v; -1: -q */
 };
 
 #endif

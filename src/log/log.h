@@ -40,6 +40,8 @@ int log_open(enum log_target target, const char *path, enum log_format format);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 const char *log_level_text(enum log_level level);
+/* What so many -v (-1: -q) make of a level. */
+enum log_level log_level_by_flags(enum log_level level, int verbose);
 /* The level of that name: 0 with *ret, or -EINVAL. */
 int log_level_find(const char *text, enum log_level *ret);
 enum log_format log_get_format(void);

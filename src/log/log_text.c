@@ -128,6 +128,16 @@ log_level_text(enum log_level level)
 	return "debug";
 }
 
+enum log_level
+log_level_by_flags(enum log_level level, int verbose)
+{
+	if (verbose < 0)
+		return LOG_LEVEL_ERROR;
+	return verbose > (int)LOG_LEVEL_DEBUG - (int)level
+		   ? LOG_LEVEL_DEBUG
+		   : (enum log_level)((int)level + verbose);
+}
+
 int
 log_level_find(const char *text, enum log_level *ret)
 {

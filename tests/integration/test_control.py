@@ -285,6 +285,20 @@ def test_config_tells_values_and_where_they_come_from(weir):
         ("listener", "b", "state"): ("closed", "runtime")}
 
 
+@pytest.mark.parametrize("flags, level, origin", [
+    (["-v"], "debug", "-v"), (["-v", "-o", "log_level=debug"], "debug", "-o")])
+def test_config_tells_of_a_log_level_that_flags_made(
+        weir, flags, level, origin):
+    w = weir(ECHO, args=flags)
+
+    def told():
+        return next((r["value"], r["from"]) for r in w.ctl("config")
+                    if r["key"] == "log_level")
+    assert told() == (level, origin)
+    w.ctl("set log_level warn")
+    assert told() == ("warn", "runtime")
+
+
 # ---- reload ----
 
 @pytest.mark.parametrize("workers", [1, 2])
