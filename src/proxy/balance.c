@@ -395,6 +395,12 @@ balance_client_key(const struct weir_address *address)
 }
 
 uint64_t
+balance_user_key(uid_t user)
+{
+	return XXH3_64bits(&user, sizeof(user));
+}
+
+uint64_t
 balance_server_key(const char *name, const struct weir_address *address)
 {
 	uint16_t port = weir_address_port(address);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <weir/address.h>
 
@@ -63,6 +64,8 @@ uint64_t balance_weight(
 uint64_t balance_server_key(
     const char *name, const struct weir_address *address);
 uint64_t balance_client_key(const struct weir_address *address);
+/* Of a client at a unix socket, whose address says nothing: its user. */
+uint64_t balance_user_key(uid_t user);
 
 /* A number to draw by, from a state that is never 0. */
 uint64_t balance_draw(uint64_t *state);

@@ -16,6 +16,7 @@
 
 #include "log/log.h"
 #include "proxy/acl.h"
+#include "proxy/balance.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/session.h"
 #include "proxy/session_front.h"
@@ -70,6 +71,17 @@ identify(const struct session *session, struct weir_address *address,
 			  session->client, &pid, &user->uid, &user->gid) == 0;
 	if (!user->known)
 		user->uid = (uid_t)-1;
+}
+
+uint64_t
+session_balance_key(const struct session *session)
+{
+	struct weir_address address;
+	struct acl_user user;
+
+	identify(session, &address, &user);
+	return user.known ? balance_user_key(user.uid)
+			  : balance_client_key(&address);
 }
 
 static enum session_end

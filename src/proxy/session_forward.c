@@ -341,15 +341,12 @@ session_start_forward(struct session *session)
 	    .family = config->family,
 	    .answer_wait_ms = config->connect_timeout_ms,
 	};
-	struct weir_address client;
 	int err = -ENOENT;
 
 	session->connecting = true;
 	if (session->pool != NULL) {
-		if (session->pool->balance == CONFIG_SOURCE) {
-			session_client_address(session, &client);
-			wish.client = balance_client_key(&client);
-		}
+		if (session->pool->balance == CONFIG_SOURCE)
+			wish.client = session_balance_key(session);
 		err = upstream_begin(&session->use,
 		    session->listener->proxy->upstreams, session->pool, &wish);
 	}

@@ -51,6 +51,8 @@ void session_drop(struct session *session);
 
 /* May it come in, by who it is? END_NONE, or why not. */
 enum session_end session_admit(struct session *session);
+/* For balance = source. */
+uint64_t session_balance_key(const struct session *session);
 /* It may not, and was counted as a session already. */
 void session_refuse(struct session *session, enum session_end end);
 /* It is through all that comes before: do what its mode does. */

@@ -4,11 +4,13 @@ had, and who waits. With one worker and with two, as all of it is one state."""
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from weirtest import (DEADLINE, SCALE, Backend, Reader, echo, ended,
-                      eventually, free_port, is_reset, read_exactly, reset)
+                      eventually, free_port, is_reset, is_root,
+                      read_exactly, reset)
 
 LOGGED = "access_log = on\n"
 
@@ -122,6 +124,25 @@ def test_a_client_stays_with_its_server(weir, named):
     after = {h: answers(w, 1, source=h) for h in hosts}
     moved = {h for h in hosts if after[h] != first[h]}
     assert moved == {h for h in hosts if first[h] == gone}
+
+
+@pytest.mark.skipif(not is_root(), reason="becoming another user needs root")
+def test_a_user_of_a_unix_socket_stays_with_its_server(weir, named, folder):
+    servers = named("abcde")
+    path = folder / "s"
+    text = config([s.address for s in servers], "balance = source\n")
+    w = weir(text.replace("127.0.0.1:0\nmode", f"unix:{path}\n"
+                          "unix_mode = 0666\nmode"))
+
+    def asked_as(user):
+        r = subprocess.run(["setpriv", f"--reuid={user}", "--clear-groups",
+                            "nc", "-N", "-U", str(path)], input=b"",
+                           capture_output=True, timeout=DEADLINE)
+        return r.stdout.decode()
+    first = [asked_as(user) for user in range(2, 14)]
+    assert len(set(first)) > 1
+    assert asked_as(2) == first[0]
+    assert answers(w, 1) == asked_as(0)
 
 
 def test_backups_come_when_nobody_else_can(weir, named):

@@ -251,6 +251,18 @@ client_key(unsigned n)
 	return balance_client_key(&address);
 }
 
+START_TEST(users_of_a_unix_socket_are_shared_like_addresses)
+{
+	unsigned got[MANY] = {0}, i;
+
+	make(MANY, ones);
+	for (i = 0; i < 10000; i++)
+		got[balance_source(servers, MANY, balance_user_key(i))]++;
+	for (i = 0; i < MANY; i++)
+		ck_assert_uint_gt(got[i], 800);
+}
+END_TEST
+
 START_TEST(only_the_clients_of_one_that_leaves_move)
 {
 	unsigned i, moved = 0, wrongly = 0;
@@ -334,8 +346,7 @@ START_TEST(a_client_is_its_address_without_the_port)
 	ck_assert_int_eq(weir_address_set_ip(&b, "2001:db8::8", 1), 0);
 	ck_assert_uint_ne(balance_client_key(&a), balance_client_key(&b));
 	/* Keys of programs that are built later must be the same. */
-	ck_assert_uint_eq(
-	    balance_client_key(&c), UINT64_C(0x5d69d97a327dfc1c));
+	ck_assert_uint_eq(balance_client_key(&c), UINT64_C(0x5d69d97a327dfc1c));
 }
 END_TEST
 
@@ -396,6 +407,8 @@ main(void)
 	tcase_add_test(who, equals_take_turns_by_weight);
 	tcase_add_test(who, the_better_of_two_is_taken);
 	suite_add_tcase(suite, who);
+	tcase_add_test(
+	    source, users_of_a_unix_socket_are_shared_like_addresses);
 	tcase_add_test(source, only_the_clients_of_one_that_leaves_move);
 	tcase_add_test(source, its_clients_are_shared_by_all_the_others);
 	tcase_add_test(source, clients_are_shared_by_weight);
