@@ -75,3 +75,10 @@ check_PROGRAMS += %D%/check_takeover
 %C%_check_takeover_SOURCES = %D%/check_takeover.c
 %C%_check_takeover_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 %C%_check_takeover_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_store
+%C%_check_store_SOURCES = %D%/check_store.c \
+    tests/unit/proxy/support.c tests/unit/proxy/support.h
+%C%_check_store_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+    -I$(top_srcdir)/tests/unit/proxy
+%C%_check_store_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
