@@ -753,7 +753,7 @@ def test_a_limit_that_is_waited_at_costs_little(weir):
 
 def test_what_is_held_is_told_of_all(weir, backend):
     w = weir(f"[listener l]\nlisten = 127.0.0.1:0\nmode = forward\n"
-             f"upstream = {backend().address}\nsplice = off\n",
+             f"upstream = {backend().address}\nsplice = off\nexclusive = yes\n",
              keys={"workers": 2})
     for _ in range(4):
         c = w.connect()
