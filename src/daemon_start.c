@@ -97,7 +97,7 @@ daemon_set_limits(struct daemon *d, const struct config *config)
 {
 	size_t each = proxy_fds_per_connection(config);
 	size_t reserved = proxy_fds_reserved(config);
-	uint64_t wanted = config->max_connections, fds, allowed;
+	uint64_t wanted = config->max_connections, fds = 0, allowed;
 	int err = limits_raise_fds(&fds);
 
 	if (err != 0)
@@ -107,7 +107,8 @@ daemon_set_limits(struct daemon *d, const struct config *config)
 	if (__builtin_mul_overflow(allowed, (uint64_t)d->workers, &allowed))
 		allowed = LIMITS_NONE;
 	if (allowed == 0) {
-		log_error("the limit of descriptors allows no connection",
+		log_error("the limit of descriptors allows no connection:"
+			  " raise it (ulimit -n, LimitNOFILE=)",
 		    LOG_N("limit", fds), LOG_N("needed", reserved + each));
 		return -EMFILE;
 	}

@@ -36,12 +36,13 @@ limits_raise_fds(uint64_t *ret)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
-	if (limit.rlim_cur != limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			return -errno;
-	}
 	*ret = from_rlim(limit.rlim_cur);
+	if (limit.rlim_cur == limit.rlim_max)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	*ret = from_rlim(limit.rlim_max);
 	return 0;
 }
 

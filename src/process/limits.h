@@ -15,8 +15,8 @@
  * was called: the hard limit. Returns 0 or -errno. */
 int limits_fds(uint64_t *ret);
 
-/* Raise the soft limit to the hard one; *ret is what is in force then.
- * Returns 0 or -errno. */
+/* Raise the soft limit to the hard one; *ret is what is in force then, also
+ * where it could not be raised. Returns 0 or -errno. */
 int limits_raise_fds(uint64_t *ret);
 
 /* How many descriptors so many connections need; LIMITS_NONE where that is
