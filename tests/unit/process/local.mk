@@ -82,3 +82,10 @@ check_PROGRAMS += %D%/check_store
 %C%_check_store_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
     -I$(top_srcdir)/tests/unit/proxy
 %C%_check_store_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_reload
+%C%_check_reload_SOURCES = %D%/check_reload.c \
+    tests/unit/proxy/support.c tests/unit/proxy/support.h
+%C%_check_reload_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+    -I$(top_srcdir)/tests/unit/proxy
+%C%_check_reload_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
