@@ -102,3 +102,8 @@ check_PROGRAMS += %D%/check_handed
 %C%_check_handed_SOURCES = %D%/check_handed.c $(PROXY_CHECK_SUPPORT)
 %C%_check_handed_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_handed_LDADD = $(PROXY_CHECK_LDADD)
+
+check_PROGRAMS += %D%/check_listener_bind
+%C%_check_listener_bind_SOURCES = %D%/check_listener_bind.c $(PROXY_CHECK_SUPPORT)
+%C%_check_listener_bind_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_listener_bind_LDADD = $(PROXY_CHECK_LDADD)
