@@ -413,6 +413,7 @@ on_drain_timeout(struct weir_timer *timer, void *user)
 	(void)timer;
 	proxy->late = true;
 	destroy_sessions(proxy);
+	target_hurry(proxy);
 	proxy_check_drained(proxy);
 }
 

@@ -31,6 +31,10 @@
 #include "log/log.h"
 #include "proxy/proxy_priv.h"
 
+/* Between SIGTERM and SIGKILL once drain_timeout is over: less than a master
+ * waits for its workers then. */
+#define CHILD_LATE_MS 1000
+
 /* After SIGKILL, for the rest of standard error. */
 #define CHILD_REST_MS 1000
 
@@ -245,6 +249,26 @@ on_child_timer(struct weir_timer *timer, void *user)
 	proxy_check_drained(proxy);
 }
 
+/* How long a program may take to end by itself; once drain_timeout is over all
+ * are to end soon. */
+static uint64_t
+grace_ms(const struct proxy *proxy)
+{
+	return proxy->late && proxy->child_grace_ms > CHILD_LATE_MS
+		   ? CHILD_LATE_MS
+		   : proxy->child_grace_ms;
+}
+
+void
+target_hurry(struct proxy *proxy)
+{
+	struct child *child;
+
+	TAILQ_FOREACH (child, &proxy->children, next)
+		if (child->timer != NULL && !child->killed)
+			(void)weir_timer_start(child->timer, grace_ms(proxy));
+}
+
 void
 child_release(struct child *child)
 {
@@ -254,7 +278,7 @@ child_release(struct child *child)
 	(void)kill(-child->pid, SIGTERM);
 	if (weir_timer_new(&child->timer, proxy->loop, on_child_timer, child) !=
 		0 ||
-	    weir_timer_start(child->timer, proxy->child_grace_ms) != 0) {
+	    weir_timer_start(child->timer, grace_ms(proxy)) != 0) {
 		make_end(child);
 		close_errors(child);
 	}

@@ -49,6 +49,9 @@ int target_exec(struct child **ret, struct proxy *proxy,
 /* Its connection has ended: ask its process group to end, then make it. */
 void child_release(struct child *child);
 
+/* drain_timeout is over: those that were asked get less time. */
+void target_hurry(struct proxy *proxy);
+
 /* At the end of the process: whatever is left is killed. */
 void target_kill_all(struct proxy *proxy);
 

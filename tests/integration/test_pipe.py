@@ -232,8 +232,20 @@ def test_exec_does_not_outlive_a_weir_that_is_killed(weir):
     eventually(lambda: gone(program), "it to be killed")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_exec_one_that_will_not_end_holds_up_no_stop(weir, workers):
+    w = weir(pipe("exec:sh -c 'trap \"\" TERM; echo $$; exec sleep 1000'"),
+             keys={"drain_timeout": "100ms", "workers": workers})
+    program = int(w.connect().makefile("rb").readline())
+    w.send_signal(signal.SIGTERM)
+    w.wait()
+    assert gone(program)
+    assert w.log_find("stopped, .* destroyed=1$")
+    assert not w.log_find(" error ")
+
+
 def test_exec_leaves_no_zombies(weir):
-    w = weir(pipe("exec:/bin/true"))
+    w = weir(pipe("exec:/bin/true", "access_log = on\n"))
     for _ in range(10):
         assert ended(w.connect())
 
@@ -241,6 +253,10 @@ def test_exec_leaves_no_zombies(weir):
         with open(f"/proc/{w.pid}/task/{w.pid}/children") as f:
             return f.read().split()
     eventually(lambda: not children(), "its programs to be waited for")
+    # The clients stay, silent: they are not waited for, and it was not they
+    # who ended it, nor a timeout.
+    assert {x["end"] for x in w.access(10)} == {"upstream"}
+    w.wait_figures(timeouts=0)
 
 
 def test_exec_gives_a_program_no_descriptor_of_ours(weir, folder):
