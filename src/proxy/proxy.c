@@ -83,6 +83,7 @@ make_upstreams(struct proxy *proxy)
 	    .worker = proxy->worker,
 	    .config = proxy->config,
 	    .handlers = &session_upstream_handlers,
+	    .user = proxy,
 	};
 	int err = keeper_new(&proxy->keeper, &keeper);
 

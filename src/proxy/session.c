@@ -66,6 +66,7 @@ session_buffered(const struct session *session)
 uint64_t
 session_idle_ms(const struct session *session)
 {
+	const struct session *peer = session_peer(session);
 	uint64_t ms = UINT64_MAX, other;
 
 	if (session->client != NULL)
@@ -75,8 +76,8 @@ session_idle_ms(const struct session *session)
 		ms = other < ms ? other : ms;
 	}
 	/* Of a pair the bytes that one reads are written to the other. */
-	if (session->peer != NULL && session->peer->client != NULL) {
-		other = weir_socket_idle_ms(session->peer->client);
+	if (peer != NULL && peer->client != NULL) {
+		other = weir_socket_idle_ms(peer->client);
 		ms = other < ms ? other : ms;
 	}
 	return ms == UINT64_MAX ? 0 : ms;
@@ -121,7 +122,7 @@ session_state_text(const struct session *session)
 {
 	if (session->ending)
 		return "closing";
-	if (session->waiting || session->use.waiting)
+	if (session->waiting || upstream_waits(&session->use))
 		return "waiting";
 	if (session_is_before(session))
 		return "handshake";
@@ -176,18 +177,18 @@ stop_waiting(struct session *session)
 {
 	if (!session->waiting)
 		return;
-	TAILQ_REMOVE(&session->listener->waiting, session, next_waiting);
+	TAILQ_REMOVE(&session->listener->waiting, session, extra->next_waiting);
 	session->waiting = false;
 }
 
 void
 session_leave_peer(struct session *session)
 {
+	struct session *peer = session_peer(session);
+
 	stop_waiting(session);
-	if (session->peer != NULL) {
-		session->peer->peer = NULL;
-		session->peer = NULL;
-	}
+	if (peer != NULL)
+		session->extra->peer = peer->extra->peer = NULL;
 }
 
 void
@@ -197,22 +198,45 @@ session_finish_if_done(struct session *session)
 		session_free_now(session);
 }
 
+struct session_extra *
+session_extra(struct session *session)
+{
+	if (session->extra == NULL)
+		session->extra = calloc(1, sizeof(*session->extra));
+	return session->extra;
+}
+
+static void
+free_extra(struct session_extra *x)
+{
+	if (x == NULL)
+		return;
+	log_file_unref(x->access_log);
+	free(x->client_text);
+	free(x->server_text);
+	free(x->tried);
+	free(x->tls_server);
+	free(x);
+}
+
 void
 session_drop(struct session *session)
 {
 	session_free_front(session);
 	config_unref(session->config->owner);
-	log_file_unref(session->access_log);
-	free(session->client_text);
+	free_extra(session->extra);
 	free(session);
 }
 
 void
 session_forget_ref(struct session *session)
 {
-	if (session->frozen_ref != NULL)
-		*session->frozen_ref = NULL;
-	session->frozen_ref = NULL;
+	struct session_extra *x = session->extra;
+
+	if (x == NULL || x->frozen_ref == NULL)
+		return;
+	*x->frozen_ref = NULL;
+	x->frozen_ref = NULL;
 }
 
 void
@@ -225,17 +249,14 @@ session_forget(struct session *session)
 	weir_socket_free(session->server);
 	session->client = session->server = NULL;
 	session_leave_peer(session);
-	if (session->child != NULL)
-		child_release(session->child);
+	if (session_child(session) != NULL)
+		child_release(session_child(session));
 	weir_timer_free(session->timer);
 	upstream_end(&session->use);
 	if (session->has_source)
-		room_give_source(listener, &session->source);
+		room_give_source(listener, &session->extra->source);
 	if (session->has_room)
 		listener_session_left(listener, session);
-	free(session->server_text);
-	free(session->tried);
-	free(session->tls_server);
 	session_drop(session);
 }
 
@@ -280,8 +301,8 @@ other_side(const struct session *session, const struct weir_socket *socket)
 {
 	if (socket == session->server)
 		return session->client;
-	if (session->peer != NULL)
-		return session->peer->client;
+	if (session_peer(session) != NULL)
+		return session_peer(session)->client;
 	return session->server;
 }
 
@@ -289,9 +310,11 @@ other_side(const struct session *session, const struct weir_socket *socket)
 void
 session_end_other(struct session *session, struct weir_socket *other, int err)
 {
+	struct session *peer = session_peer(session);
+
 	if (other == NULL)
 		return;
-	if (session->peer != NULL && other == session->peer->client) {
+	if (peer != NULL && other == peer->client) {
 		if (err == 0 && !session->ending) {
 			/* Its own FIN is under way, or has been; unless an end
 			 * is to end both. */
@@ -299,7 +322,7 @@ session_end_other(struct session *session, struct weir_socket *other, int err)
 				weir_socket_destroy_soon(other);
 			return;
 		}
-		session_note_end(session->peer, session->end);
+		session_note_end(peer, session->end);
 	}
 	if (err != 0)
 		weir_socket_reset_and_destroy(other);
@@ -428,7 +451,7 @@ session_join(struct session *session, struct weir_socket *from,
 static void
 on_client_end(struct weir_socket *socket, void *user)
 {
-	struct session *session = user;
+	struct session *session = user, *peer = session_peer(session);
 	const struct config_listener *config = session->config;
 
 	session_note_end(session, END_CLIENT);
@@ -438,9 +461,9 @@ on_client_end(struct weir_socket *socket, void *user)
 	    config->target != CONFIG_TARGET_EXEC)
 		(void)weir_socket_end(socket);
 	session_update_timer(session);
-	if (session->peer != NULL) {
-		session_note_end(session->peer, END_UPSTREAM);
-		session_update_timer(session->peer);
+	if (peer != NULL) {
+		session_note_end(peer, END_UPSTREAM);
+		session_update_timer(peer);
 	}
 }
 

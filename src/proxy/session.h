@@ -35,6 +35,24 @@ enum session_end {
 	END_KILLED,
 };
 
+/* What few sessions need; made when it is first asked for. */
+struct session_extra {
+	struct session *peer;	     /* pipe = peer; or NULL */
+	struct child *child;	     /* pipe = exec:; or NULL */
+	struct session **frozen_ref; /* who moves it; or NULL */
+	struct source_key source;    /* max_per_source */
+
+	struct log_file *access_log; /* counted; or NULL */
+	uint64_t connected_ms;	     /* for it; 0: not connected */
+	char *client_text;	     /* for it; or NULL */
+	char *server_text; /* address last tried; NULL: use's, or none */
+	char *tried;	   /* all, where there are more; or NULL */
+	char *tls_server;  /* whose TLS sessions are kept; or NULL */
+
+	TAILQ_ENTRY(session) next_waiting; /* listener.waiting */
+};
+
+/* There is one for each open connection, and most are idle. */
 struct session {
 	struct listener *listener;
 	/* What was in force when it came, counted; a reload changes the
@@ -47,40 +65,37 @@ struct session {
 	struct front *front;
 	uint64_t id;
 	struct weir_socket *client, *server; /* NULL once closed */
-	struct session *peer;		     /* pipe = peer; or NULL */
-	struct child *child;		     /* pipe = exec:; or NULL */
 	struct weir_timer *timer;	     /* or NULL */
+	struct session_extra *extra;	     /* or NULL */
 
-	enum session_end end;
-	bool connecting, waiting, ending;
-	bool lingering;	     /* the program has ended, the client not yet */
-	bool attempt_failed; /* one of its servers could not be reached */
-	bool piped;	     /* the client, before it is connected */
-	bool has_room, has_source;
-	bool frozen;		     /* on its way to another process */
-	struct session **frozen_ref; /* who moves it; or NULL */
-	unsigned move_turn;	     /* of proxy.move_turn: it was looked at */
-	bool securing; /* connected; TLS is still to come, or failed */
+	enum session_end end : 8;
+	bool connecting : 1, waiting : 1, ending : 1;
+	bool lingering : 1;	 /* the program has ended, the client not yet */
+	bool attempt_failed : 1; /* one of its servers could not be reached */
+	bool piped : 1;		 /* the client, before it is connected */
+	bool has_room : 1, has_source : 1;
+	bool frozen : 1;    /* on its way to another process */
+	bool securing : 1;  /* connected; TLS is still to come, or failed */
+	unsigned move_turn; /* of proxy.move_turn: it was looked at */
 	int connect_error;
 	struct upstream_use use; /* of pool */
 	/* That it is, or was last, connected to; in pool. NULL: none. */
 	const struct config_server *chosen;
-	struct source_key source;
 
-	struct log_file *access_log; /* counted; or NULL */
-
-	uint64_t started_ms, connected_ms; /* 0: not connected */
-	uint64_t half_closed_ms;	   /* when one side ended; 0: none */
+	uint64_t started_ms;
+	uint64_t half_closed_ms;      /* when one side ended; 0: none */
 	uint64_t bytes_in, bytes_out; /* once the client's socket is gone */
-	char *client_text;	      /* for the access log; or NULL */
-	char *server_text; /* address last tried; NULL: use's, or none */
-	char *tried;	   /* all, where there are more; or NULL */
-	char *tls_server;  /* whose TLS sessions are kept; or NULL */
 
-	TAILQ_ENTRY(session) next;	   /* listener.sessions */
-	TAILQ_ENTRY(session) next_of_all;  /* proxy.sessions */
-	TAILQ_ENTRY(session) next_waiting; /* listener.waiting */
+	TAILQ_ENTRY(session) next;	  /* listener.sessions */
+	TAILQ_ENTRY(session) next_of_all; /* proxy.sessions */
 };
+
+/* A pointer more is felt by who has many idle connections. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct session) <= 184,
+    "struct session has grown");
+
+/* Made where there is none yet; NULL without memory. */
+struct session_extra *session_extra(struct session *session);
 
 /*
  * A client came; the socket is the session's. At a limit or denied it is

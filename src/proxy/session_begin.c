@@ -108,8 +108,10 @@ check_source(struct session *session)
 	if (session->config->max_per_source == 0)
 		return END_NONE;
 	identify(session, &address, &user);
-	source_key_set(&session->source, &address, user.uid);
-	if (room_take_source(session->listener, &session->source) != 0)
+	if (session_extra(session) == NULL)
+		return END_LIMIT;
+	source_key_set(&session->extra->source, &address, user.uid);
+	if (room_take_source(session->listener, &session->extra->source) != 0)
 		return END_LIMIT;
 	session->has_source = true;
 	return END_NONE;
@@ -166,7 +168,7 @@ turn_away(struct session *session, enum session_end end)
 
 	session->end = end;
 	if (session->has_source)
-		room_give_source(listener, &session->source);
+		room_give_source(listener, &session->extra->source);
 	if (session->has_room)
 		room_give(listener);
 	else if (end == END_LIMIT && wait_for_room(session))
@@ -265,9 +267,14 @@ session_alloc(struct listener *listener, const struct config_listener *config)
 	    .listener = listener,
 	    .config = config,
 	    .pool = config->pool,
-	    .access_log = log_file_ref(listener->access_log),
 	    .started_ms = weir_loop_now_ms(listener->proxy->loop),
 	};
+	if (listener->access_log != NULL && session_extra(session) == NULL) {
+		free(session);
+		return NULL;
+	}
+	if (listener->access_log != NULL)
+		session->extra->access_log = log_file_ref(listener->access_log);
 	(void)config_ref(config->owner);
 	return session;
 }
@@ -282,9 +289,10 @@ session_enter(struct session *session, const struct source_key *source)
 	room_enter(listener);
 	board_add(&listener->slot->moved, 1);
 	session->has_room = true;
-	if (source == NULL || listener->config->max_per_source == 0)
+	if (source == NULL || listener->config->max_per_source == 0 ||
+	    session_extra(session) == NULL)
 		return;
-	session->source = *source;
+	session->extra->source = *source;
 	session->has_source = room_take_source(listener, source) == 0;
 }
 

@@ -50,7 +50,7 @@ on_server_end(struct weir_socket *socket, void *user)
 
 	session_note_end(session, END_UPSTREAM);
 	/* Its output may be closed while it still reads; or it is gone. */
-	if (session->child != NULL && weir_socket_peer_closed(socket))
+	if (session_child(session) != NULL && weir_socket_peer_closed(socket))
 		weir_socket_destroy(socket, -EPIPE);
 	else
 		session_update_timer(session);
@@ -86,8 +86,8 @@ on_server_error(struct weir_socket *socket, int err, void *user)
 	if (session->connecting && session->securing)
 		session_note_failed(session, NULL, err);
 	if (!session->connecting)
-		session_note_end(
-		    session, session->child != NULL ? END_UPSTREAM : END_RESET);
+		session_note_end(session,
+		    session_child(session) != NULL ? END_UPSTREAM : END_RESET);
 }
 
 static void
@@ -105,7 +105,7 @@ on_server_close(struct weir_socket *socket, int err, void *user)
 	}
 	session->server = NULL;
 	weir_socket_free(socket);
-	if (err != 0 && session->child != NULL)
+	if (err != 0 && session_child(session) != NULL)
 		program_ended(session);
 	else if (err != 0)
 		session_end_other(session, session->client, err);
@@ -138,7 +138,6 @@ connected(struct session *session, struct weir_socket *socket)
 	const struct config_listener *config = session->config;
 
 	session->connecting = session->securing = false;
-	session->connected_ms = weir_loop_now_ms(session_loop(session));
 	upstream_connected(&session->use);
 	session_note_connected(session);
 	if (session->client == NULL ||
@@ -411,12 +410,15 @@ on_turn(struct upstream_use *use)
 }
 
 static void
-on_down(struct upstream_use *use)
+on_down(const struct server *server, void *user)
 {
-	struct session *session = session_of(use);
+	struct proxy *proxy = user;
+	struct session *session;
 
-	if (!session->ending)
-		session_destroy(session, END_UPSTREAM);
+	TAILQ_FOREACH (session, &proxy->sessions, next_of_all)
+		if (session->use.server == server && !session->connecting &&
+		    !session->ending)
+			session_destroy(session, END_UPSTREAM);
 }
 
 const struct upstream_handlers session_upstream_handlers = {

@@ -26,38 +26,49 @@ config_of(const struct session *session)
 	return session->config;
 }
 
+/* Whether the access log will tell of it. */
+static bool
+is_logged(const struct session *session)
+{
+	return session->extra != NULL && session->extra->access_log != NULL;
+}
+
 void
 session_note_client(struct session *session)
 {
 	struct weir_address address;
 	char text[WEIR_ADDRESS_TEXT];
 
-	if (session->access_log == NULL)
+	if (!is_logged(session))
 		return;
 	session_client_address(session, &address);
-	free(session->client_text); /* without the PROXY header */
-	session->client_text =
+	free(session->extra->client_text); /* without the PROXY header */
+	session->extra->client_text =
 	    strdup(weir_address_text(&address, text, sizeof(text)));
 }
 
 void
 session_note_server(struct session *session, const char *text)
 {
-	free(session->server_text);
-	session->server_text = strdup(text);
+	struct session_extra *x = session_extra(session);
+
+	if (x == NULL)
+		return;
+	free(x->server_text);
+	x->server_text = strdup(text);
 }
 
 /* "a,b": what was tried before, and this. */
 static void
-append_tried(struct session *session, const char *text)
+append_tried(struct session_extra *x, const char *text)
 {
 	char *all;
 
-	if (session->tried == NULL) {
-		session->tried = strdup(text);
-	} else if (asprintf(&all, "%s,%s", session->tried, text) != -1) {
-		free(session->tried);
-		session->tried = all;
+	if (x->tried == NULL) {
+		x->tried = strdup(text);
+	} else if (asprintf(&all, "%s,%s", x->tried, text) != -1) {
+		free(x->tried);
+		x->tried = all;
 	}
 }
 
@@ -67,11 +78,11 @@ session_note_tried(struct session *session, const struct weir_address *address)
 {
 	char text[WEIR_ADDRESS_TEXT];
 
-	if (session->access_log == NULL)
+	if (!is_logged(session))
 		return;
 	(void)weir_address_text(address, text, sizeof(text));
 	session_note_server(session, text);
-	append_tried(session, text);
+	append_tried(session->extra, text);
 }
 
 const char *
@@ -80,8 +91,9 @@ session_server_text(const struct session *session, char *room, size_t size)
 	const struct weir_address *address =
 	    upstream_server_address(&session->use);
 
-	return address != NULL ? weir_address_text(address, room, size)
-			       : session->server_text;
+	if (address != NULL)
+		return weir_address_text(address, room, size);
+	return session->extra != NULL ? session->extra->server_text : NULL;
 }
 
 void
@@ -141,6 +153,14 @@ session_note_chosen(struct session *session)
 			session->chosen = &pool->servers[i];
 }
 
+static void
+note_time(struct session *session)
+{
+	if (is_logged(session))
+		session->extra->connected_ms =
+		    weir_loop_now_ms(session->listener->proxy->loop);
+}
+
 void
 session_note_connected(struct session *session)
 {
@@ -148,6 +168,7 @@ session_note_connected(struct session *session)
 	struct weir_address address;
 	char text[WEIR_ADDRESS_TEXT];
 
+	note_time(session);
 	/* The next in the list has answered; the one before is still down. */
 	if (!listener->upstream_failing || session->attempt_failed)
 		return;
@@ -170,6 +191,7 @@ session_note_peers(struct session *a, struct session *b)
 	int i;
 
 	for (i = 0; i < 2; i++) {
+		note_time(each[i]);
 		session_client_address(each[1 - i], &address);
 		session_note_server(
 		    each[i], weir_address_text(&address, text, sizeof(text)));
@@ -217,20 +239,21 @@ upstream_text(const struct session *session)
 void
 session_log(const struct session *session)
 {
+	static const struct session_extra none = {0};
+	const struct session_extra *x =
+	    session->extra != NULL ? session->extra : &none;
 	struct weir_loop *loop = session->listener->proxy->loop;
 	uint64_t now = weir_loop_now_ms(loop);
 	const struct log_field fields[] = {
 	    LOG_N("id", session->id),
 	    LOG_T("listener", config_of(session)->name),
-	    LOG_T("client", session->client_text),
+	    LOG_T("client", x->client_text),
 	    LOG_T("upstream", upstream_text(session)),
-	    LOG_T("server", session->server_text),
-	    LOG_T("tried",
-		session->tried != NULL ? session->tried : session->server_text),
-	    LOG_N(
-		"connect_ms", session->connected_ms > 0
-				  ? session->connected_ms - session->started_ms
-				  : 0),
+	    LOG_T("server", x->server_text),
+	    LOG_T("tried", x->tried != NULL ? x->tried : x->server_text),
+	    LOG_N("connect_ms", x->connected_ms > 0
+				    ? x->connected_ms - session->started_ms
+				    : 0),
 	    LOG_N("duration_ms", now - session->started_ms),
 	    LOG_N("bytes_in", session_bytes_in(session)),
 	    LOG_N("bytes_out", session_bytes_out(session)),
@@ -240,6 +263,6 @@ session_log(const struct session *session)
 	    LOG_END,
 	};
 
-	if (session->access_log != NULL)
-		log_file_write(session->access_log, "connection", fields);
+	if (is_logged(session))
+		log_file_write(x->access_log, "connection", fields);
 }

@@ -125,6 +125,8 @@ ago(const struct session *session, uint64_t when_ms)
 static void
 describe(const struct session *session, unsigned config, struct head *head)
 {
+	const struct session_extra *x = session->extra;
+
 	*head = (struct head){
 	    .magic = MAGIC + SESSION_PARCEL,
 	    .flags = (session->client != NULL ? HAS_CLIENT : 0) |
@@ -135,12 +137,13 @@ describe(const struct session *session, unsigned config, struct head *head)
 	    .end = session->end,
 	    .id = session->id,
 	    .age_ms = ago(session, session->started_ms),
-	    .connected_ago_ms = ago(session, session->connected_ms),
+	    .connected_ago_ms = ago(session, x != NULL ? x->connected_ms : 0),
 	    .half_closed_ago_ms = ago(session, session->half_closed_ms),
 	    .bytes_in = session->bytes_in,
 	    .bytes_out = session->bytes_out,
-	    .source = session->source,
 	};
+	if (session->has_source)
+		head->source = x->source;
 	if (session->front != NULL) {
 		head->from = session->front->source;
 		head->to = session->front->destination;
@@ -151,14 +154,15 @@ static void
 pack_texts(
     const struct session *session, struct head *head, struct strbuf *texts)
 {
+	const struct session_extra *x = session->extra;
 	char server[WEIR_ADDRESS_TEXT];
 	const char *const text[TEXTS] = {
 	    [TEXT_LISTENER] = session->config->name,
 	    [TEXT_POOL] = session->pool != NULL ? session->pool->name : NULL,
-	    [TEXT_CLIENT] = session->client_text,
+	    [TEXT_CLIENT] = x->client_text,
 	    [TEXT_SERVER] =
 		session_server_text(session, server, sizeof(server)),
-	    [TEXT_TRIED] = session->tried,
+	    [TEXT_TRIED] = x->tried,
 	    [TEXT_SNI] = session_sni(session),
 	};
 	size_t i;
@@ -211,12 +215,14 @@ session_freeze(struct session *session, unsigned config, struct strbuf *parcel,
 
 	if (err != 0)
 		return err;
+	if (session_extra(session) == NULL)
+		return -ENOMEM;
 	describe(session, config, &head);
 	err = freeze_sockets(session, &head);
 	if (err != 0) /* TLS, or it is just ending */
 		return -ENOTSUP;
 	session->frozen = true;
-	session->frozen_ref = ref;
+	session->extra->frozen_ref = ref;
 	*ref = session;
 	if (session->timer != NULL)
 		weir_timer_stop(session->timer);
@@ -361,12 +367,26 @@ keep_text(char **ret, const char *text)
 	return text == NULL || *ret != NULL;
 }
 
+/* For the access log, where there is one. */
+static bool
+keep_texts(struct session *session, const struct parcel *p)
+{
+	struct session_extra *x = session->extra;
+
+	return x == NULL ||
+	       (keep_text(&x->client_text, p->text[TEXT_CLIENT]) &&
+		   keep_text(&x->server_text, p->text[TEXT_SERVER]) &&
+		   keep_text(&x->tried, p->text[TEXT_TRIED]));
+}
+
 static void
 fill_times(
     struct session *session, const struct proxy *proxy, const struct head *head)
 {
 	session->started_ms = when(proxy, head->age_ms);
-	session->connected_ms = when(proxy, head->connected_ago_ms);
+	if (session->extra != NULL)
+		session->extra->connected_ms =
+		    when(proxy, head->connected_ago_ms);
 	session->half_closed_ms = when(proxy, head->half_closed_ago_ms);
 	session->bytes_in = head->bytes_in;
 	session->bytes_out = head->bytes_out;
@@ -389,9 +409,7 @@ make_session(struct listener *listener, const struct config_listener *config,
 		    config_find_upstream(config->owner, p->text[TEXT_POOL]);
 	if (session_know_front(
 		session, &p->head.from, &p->head.to, p->text[TEXT_SNI]) == 0 &&
-	    keep_text(&session->client_text, p->text[TEXT_CLIENT]) &&
-	    keep_text(&session->server_text, p->text[TEXT_SERVER]) &&
-	    keep_text(&session->tried, p->text[TEXT_TRIED]))
+	    keep_texts(session, p))
 		return session;
 	session_forget(session);
 	return NULL;
@@ -468,6 +486,8 @@ adopt(struct session *session, struct parcel *p, const int *fds)
 	weir_socket_set_totals(
 	    session->client, &session->listener->slot->totals);
 	session_count_server(session);
+	if (session->use.server == NULL && p->text[TEXT_SERVER] != NULL)
+		session_note_server(session, p->text[TEXT_SERVER]);
 	join_again(session);
 	if (!session->ending)
 		session_update_timer(session);

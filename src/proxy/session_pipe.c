@@ -26,7 +26,6 @@ static void
 connected(struct session *session)
 {
 	session->connecting = false;
-	session->connected_ms = weir_loop_now_ms(session_loop(session));
 	session_note_connected(session);
 }
 
@@ -94,7 +93,7 @@ start_exec(struct session *session)
 	struct listener *listener = session->listener;
 	const struct config_listener *config = session->config;
 	int err = target_exec(
-	    &session->child, listener->proxy, config, session->server);
+	    &session->extra->child, listener->proxy, config, session->server);
 
 	if (err != 0) {
 		session->connect_error = err;
@@ -131,7 +130,7 @@ first_waiting(const struct listener *where)
 
 	if (where == NULL)
 		return NULL;
-	TAILQ_FOREACH (session, &where->waiting, next_waiting)
+	TAILQ_FOREACH (session, &where->waiting, extra->next_waiting)
 		if (weir_socket_ready_state(session->client) != WEIR_CLOSED)
 			return session;
 	return NULL;
@@ -146,13 +145,13 @@ start_peer(struct session *session)
 	if (first == NULL) {
 		session->waiting = true;
 		TAILQ_INSERT_TAIL(
-		    &session->listener->waiting, session, next_waiting);
+		    &session->listener->waiting, session, extra->next_waiting);
 		session_update_timer(session);
 		return;
 	}
 	session_leave_peer(first);
-	first->peer = session;
-	session->peer = first;
+	first->extra->peer = session;
+	session->extra->peer = first;
 	session_note_peers(first, session);
 	a = first->config;
 	b = session->config;
@@ -163,15 +162,27 @@ start_peer(struct session *session)
 		session_destroy(first, END_CONNECT_FAILED);
 		return;
 	}
-	first->connected_ms = session->connected_ms =
-	    weir_loop_now_ms(session_loop(session));
 	session_update_timer(first);
 	session_update_timer(session);
+}
+
+static bool
+needs_extra(const struct session *session)
+{
+	return session->config->target == CONFIG_TARGET_PEER ||
+	       session->config->target == CONFIG_TARGET_EXEC;
 }
 
 void
 session_start_pipe(struct session *session)
 {
+	if (needs_extra(session) && session_extra(session) == NULL) {
+		log_error("no memory, closing the connection",
+		    LOG_T("listener", session->config->name),
+		    LOG_N("id", session->id));
+		session_destroy(session, END_CONNECT_FAILED);
+		return;
+	}
 	switch (session->config->target) {
 	case CONFIG_TARGET_PEER:
 		start_peer(session);

@@ -10,6 +10,19 @@
 struct weir_loop;
 struct weir_socket_handlers;
 
+/* Of what few have; or NULL. */
+static inline struct session *
+session_peer(const struct session *session)
+{
+	return session->extra != NULL ? session->extra->peer : NULL;
+}
+
+static inline struct child *
+session_child(const struct session *session)
+{
+	return session->extra != NULL ? session->extra->child : NULL;
+}
+
 struct weir_loop *session_loop(const struct session *session);
 
 extern const struct weir_socket_handlers session_client_handlers;

@@ -158,8 +158,10 @@ start_tls(struct session *session, const char *server, const char *host,
 
 	if (context == NULL)
 		return WEIR_E_TLS_CREDENTIALS;
-	free(session->tls_server);
-	session->tls_server = strdup(server); /* NULL: not kept */
+	if (session_extra(session) == NULL)
+		return -ENOMEM;
+	free(session->extra->tls_server);
+	session->extra->tls_server = strdup(server); /* NULL: not kept */
 	err = weir_socket_set_secure(session->server, context, &options);
 	tls_session_used(config, resumed);
 	return err;
@@ -199,10 +201,10 @@ session_keep_tls(struct session *session)
 	struct weir_tls_info info;
 
 	if (!session->config->upstream_tls.session_reuse ||
-	    session->tls_server == NULL ||
+	    session->extra == NULL || session->extra->tls_server == NULL ||
 	    weir_socket_tls_info(session->server, &info) != 0 ||
 	    weir_socket_tls_session(session->server, &kept) != 0)
 		return;
-	tls_session_keep(session->config, session->tls_server, kept,
+	tls_session_keep(session->config, session->extra->tls_server, kept,
 	    strcmp(info.protocol, "TLSv1.3") == 0);
 }

@@ -82,7 +82,6 @@ new_server(struct upstream *upstream, long row)
 	server->slot = board_server_slot(all->board, all->worker, row);
 	server->address = server->state->address;
 	server->key = balance_server_key(server->state->name, &server->address);
-	TAILQ_INIT(&server->open);
 	return server;
 }
 
@@ -358,6 +357,7 @@ upstreams_new(struct upstreams **ret, const struct upstream_options *options)
 	all->board = options->board;
 	all->worker = options->worker;
 	all->handlers = options->handlers;
+	all->user = options->user;
 	TAILQ_INIT(&all->every);
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	all->random = board_seed(all->board) ^ (uint64_t)now.tv_nsec << 20 ^

@@ -41,17 +41,16 @@ struct upstream_handlers {
 	void (*on_turn)(struct upstream_use *use);
 	/* Whether who waits has left meanwhile; then on_turn is called. */
 	bool (*has_left)(const struct upstream_use *use);
-	/* Its server went down, and on_down = close. */
-	void (*on_down)(struct upstream_use *use);
+	/* The server went down, and on_down = close: for all that are connected
+	 * to it. */
+	void (*on_down)(const struct server *server, void *user);
 };
 
 /* Zeroed before upstream_begin(). */
 struct upstream_use {
-	struct upstream *upstream;	/* NULL: has none */
-	struct server *server;		/* that it counts in, or NULL */
-	struct upstream_try *try;	/* until it is connected, or NULL */
-	TAILQ_ENTRY(upstream_use) next; /* waiting, or with its server */
-	bool waiting;
+	struct upstream *upstream; /* NULL: has none */
+	struct server *server;	   /* that it counts in, or NULL */
+	struct upstream_try *try;  /* until it is connected, or NULL */
 };
 
 struct upstream_options {
@@ -60,6 +59,7 @@ struct upstream_options {
 	unsigned worker;       /* this process's slot */
 	struct config *config; /* a reference is taken */
 	const struct upstream_handlers *handlers;
+	void *user; /* theirs */
 };
 
 /* What a session wants of a server. */
@@ -132,6 +132,9 @@ const struct weir_address *upstream_server_address(
 
 /* Where the bytes of its server are counted; NULL for none. */
 struct weir_totals *upstream_totals(const struct upstream_use *use);
+
+/* Whether it waits for a server. */
+bool upstream_waits(const struct upstream_use *use);
 
 /* It waits for a server no more; nothing is called for it. */
 void upstream_leave(struct upstream_use *use);

@@ -23,7 +23,6 @@ struct server {
 	struct board_server_slot *slot;
 	uint64_t key;
 	struct weir_address address;
-	struct upstream_uses open; /* connected, and on_down = close */
 
 	uint64_t max_connections; /* 0: none */
 	unsigned max_fails;
@@ -58,6 +57,7 @@ struct upstreams {
 	struct board *board;
 	unsigned worker;
 	const struct upstream_handlers *handlers;
+	void *user;
 	struct config *config;	/* counted */
 	struct upstream **list; /* by config_upstream.index */
 	size_t count;
@@ -70,6 +70,8 @@ struct upstreams {
 
 /* What is kept of a use until it is connected. */
 struct upstream_try {
+	bool waiting;
+	TAILQ_ENTRY(upstream_use) next; /* upstream.waiting */
 	struct upstream_wish wish;
 	uint64_t begun_ms;    /* of this connect */
 	uint64_t deadline_ms; /* while it waits; 0: none */

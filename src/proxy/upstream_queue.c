@@ -47,7 +47,7 @@ next_look(const struct upstream *upstream)
 	if (board_workers(upstream->all->board) > 1)
 		ms = board_get(&upstream->slot->first) > 0 ? LOOK_PLACE_MS
 							   : LOOK_MS;
-	TAILQ_FOREACH (use, &upstream->waiting, next) {
+	TAILQ_FOREACH (use, &upstream->waiting, try->next) {
 		if (use->try->deadline_ms == 0)
 			continue;
 		if (use->try->deadline_ms <= now)
@@ -72,7 +72,7 @@ let_in(struct upstream *upstream)
 	bool hopeless = false, was_apart;
 
 	for (use = TAILQ_FIRST(&upstream->waiting); use != NULL; use = after) {
-		after = TAILQ_NEXT(use, next);
+		after = TAILQ_NEXT(use, try->next);
 		was_apart = upstream_is_apart(use->try);
 		if (hopeless && !handlers->has_left(use) &&
 		    (use->try->deadline_ms == 0 || use->try->deadline_ms > now))
@@ -80,7 +80,7 @@ let_in(struct upstream *upstream)
 		handlers->on_turn(use);
 		/* It may be gone; if not, it is still the one before after. */
 		if (after != NULL
-			? TAILQ_PREV(after, upstream_uses, next) == use
+			? TAILQ_PREV(after, upstream_uses, try->next) == use
 			: TAILQ_LAST(&upstream->waiting, upstream_uses) == use)
 			hopeless = !was_apart;
 	}
@@ -142,7 +142,7 @@ show_first(struct upstream *upstream)
 	const struct upstream_use *use;
 	uint64_t first = 0;
 
-	TAILQ_FOREACH (use, &upstream->waiting, next) {
+	TAILQ_FOREACH (use, &upstream->waiting, try->next) {
 		first = use->try->ticket;
 		if (first != 0)
 			break;
@@ -203,15 +203,15 @@ upstream_may_wait(struct upstream_use *use, bool for_answer)
 	struct upstream *upstream = use->upstream;
 	struct upstream_try *try = use->try;
 
-	if (use->waiting && try->for_answer == for_answer)
+	if (try->waiting && try->for_answer == for_answer)
 		return try->deadline_ms == 0 ||
 		       upstream_now(upstream) < try->deadline_ms;
-	if (use->waiting) {
+	if (try->waiting) {
 		/* The name is known now, and its servers are full. */
 		try->for_answer = for_answer;
 		try->deadline_ms = deadline(use, for_answer);
-		TAILQ_REMOVE(&upstream->waiting, use, next);
-		TAILQ_INSERT_TAIL(&upstream->waiting, use, next);
+		TAILQ_REMOVE(&upstream->waiting, use, try->next);
+		TAILQ_INSERT_TAIL(&upstream->waiting, use, try->next);
 		draw_ticket(use);
 		return for_answer || upstream->config->queue > 0;
 	}
@@ -219,12 +219,18 @@ upstream_may_wait(struct upstream_use *use, bool for_answer)
 		return false;
 	try->for_answer = for_answer;
 	try->deadline_ms = deadline(use, for_answer);
-	use->waiting = true;
-	TAILQ_INSERT_TAIL(&upstream->waiting, use, next);
+	try->waiting = true;
+	TAILQ_INSERT_TAIL(&upstream->waiting, use, try->next);
 	draw_ticket(use);
 	if (upstream->timer == NULL || !weir_timer_running(upstream->timer))
 		start_timer(upstream, next_look(upstream));
 	return true;
+}
+
+bool
+upstream_waits(const struct upstream_use *use)
+{
+	return use->try != NULL && use->try->waiting;
 }
 
 void
@@ -232,10 +238,10 @@ upstream_leave(struct upstream_use *use)
 {
 	struct upstream *upstream = use->upstream;
 
-	if (!use->waiting)
+	if (!upstream_waits(use))
 		return;
-	use->waiting = false;
-	TAILQ_REMOVE(&upstream->waiting, use, next);
+	use->try->waiting = false;
+	TAILQ_REMOVE(&upstream->waiting, use, try->next);
 	board_sub(&upstream->slot->queued, 1);
 	use->try->ticket = 0;
 	show_first(upstream);

@@ -18,19 +18,6 @@
 
 /* ---- on_down = close ---- */
 
-static void
-close_open(struct server *server)
-{
-	const struct upstream_handlers *handlers =
-	    server->upstream->all->handlers;
-	struct upstream_use *use, *after;
-
-	for (use = TAILQ_FIRST(&server->open); use != NULL; use = after) {
-		after = TAILQ_NEXT(use, next);
-		handlers->on_down(use);
-	}
-}
-
 /* Whether there is something to watch. */
 static bool
 close_of_down(struct upstreams *all)
@@ -46,12 +33,12 @@ close_of_down(struct upstreams *all)
 		upstream_refresh(upstream);
 		for (i = 0; i < upstream->count; i++) {
 			server = upstream->servers[i];
-			if (TAILQ_EMPTY(&server->open))
+			if (board_get(&server->slot->connections) == 0)
 				continue;
 			any = true;
 			if (server_state(server->state,
 				upstream_now(upstream)) == SERVER_IS_DOWN)
-				close_open(server);
+				all->handlers->on_down(server, all->user);
 		}
 	}
 	return any;
@@ -150,9 +137,8 @@ release(struct upstream_use *use)
 }
 
 static void
-note_open(struct upstream_use *use)
+note_open(const struct upstream_use *use)
 {
-	TAILQ_INSERT_TAIL(&use->server->open, use, next);
 	if (use->upstream->config->on_down == CONFIG_ON_DOWN_CLOSE)
 		watch(use->upstream->all);
 }
@@ -289,9 +275,7 @@ upstream_end(struct upstream_use *use)
 	if (upstream == NULL)
 		return;
 	upstream_leave(use);
-	if (use->server != NULL && use->try == NULL)
-		TAILQ_REMOVE(&use->server->open, use, next);
-	else if (use->server != NULL && use->try->probing)
+	if (use->server != NULL && use->try != NULL && use->try->probing)
 		server_unclaim(use->server->state, upstream_now(upstream));
 	release(use);
 	free_try(use);

@@ -62,9 +62,13 @@ has_left(const struct upstream_use *use)
 }
 
 static void
-on_down(struct upstream_use *use)
+on_down(const struct server *server, void *user)
 {
-	use_of(use)->downs++;
+	int i;
+
+	(void)user;
+	for (i = 0; i < MANY; i++)
+		uses[i].downs += uses[i].use.server == server;
 }
 
 static const struct upstream_handlers handlers = {
