@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What weir costs while nothing happens, beside the proxies that are installed.
 
-    idle.py [--weir PATH] [--connections N] [--rounds N]
+    idle.py [--weir PATH] [--connections N] [--rounds N] [--weir-only]
+            [--mode forward|echo] [--workers N] [--set "KEY = VALUE"]...
 
 Two figures a proxy, measured in one run on 127.0.0.1 and shown as ratios to
 weir's, since only those mean anything on another machine:
@@ -9,7 +10,8 @@ weir's, since only those mean anything on another machine:
   idle   resident memory that one idle forwarded connection adds
   start  from exec to the first connection that is answered
 
-Proxies that are not installed are left out and named.
+Proxies that are not installed are left out and named. --mode, --workers and
+--set, a line more for its listener, are weir's alone.
 """
 
 import argparse
@@ -50,13 +52,16 @@ class Server(threading.Thread):
             self.kept.append(conn)
 
 
-def command(name, program, port, server, folder):
+def command(name, program, port, server, folder, options):
     """The command of a proxy that forwards port to the server's."""
     path = os.path.join(folder, f"{name}.conf")
     if name == "weir":
-        text = (f"[weir]\ncontrol = off\nlog_level = error\n[listener l]\n"
-                f"listen = 127.0.0.1:{port}\nmode = forward\n"
-                f"upstream = 127.0.0.1:{server}\n")
+        text = (f"[weir]\ncontrol = off\nlog_level = error\n"
+                f"workers = {options.workers}\n[listener l]\n"
+                f"listen = 127.0.0.1:{port}\nmode = {options.mode}\n")
+        if options.mode == "forward":
+            text += f"upstream = 127.0.0.1:{server}\n"
+        text += "".join(line + "\n" for line in options.set)
         args = [program, "-c", path]
     elif name == "haproxy":
         text = ("global\n maxconn 8000\ndefaults\n mode tcp\n"
@@ -88,7 +93,7 @@ def resident(pid):
     return total
 
 
-def connect(port, process):
+def connect(port, process, echo):
     while True:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args[0]} ended with "
@@ -98,27 +103,30 @@ def connect(port, process):
         except ConnectionRefusedError:
             time.sleep(0.0005)
             continue
+        if echo:
+            s.sendall(b"!")
         if s.recv(1) == b"!":
             return s
         s.close()
 
 
-def measure(name, program, connections, server):
+def measure(name, program, connections, server, options):
     """(bytes a connection, seconds to start) of one round."""
     with tempfile.TemporaryDirectory(prefix="weir-idle-") as folder:
         port = free_port()
-        args = command(name, program, port, server.port, folder)
+        args = command(name, program, port, server.port, folder, options)
         began = time.perf_counter()
         process = subprocess.Popen(args, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         clients = []
+        echo = options.mode == "echo"
         try:
-            clients.append(connect(port, process))
+            clients.append(connect(port, process, echo))
             start = time.perf_counter() - began
             # What the first ones make it allocate for good is not theirs.
-            clients += [connect(port, process) for _ in range(50)]
+            clients += [connect(port, process, echo) for _ in range(50)]
             before = resident(process.pid)
-            clients += [connect(port, process) for _ in range(connections)]
+            clients += [connect(port, process, echo) for _ in range(connections)]
             idle = (resident(process.pid) - before) / connections
         finally:
             for c in (*clients, *server.kept):
@@ -135,6 +143,12 @@ def main():
     parser.add_argument("--weir", default=os.path.join(here, "build/src/weir"))
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--weir-only", action="store_true")
+    parser.add_argument("--mode", choices=("forward", "echo"),
+                        default="forward")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[],
+                        metavar="'KEY = VALUE'")
     options = parser.parse_args()
 
     # Libtool's wrapper is a shell script, and would be measured with it.
@@ -153,6 +167,8 @@ def main():
     programs = {"weir": options.weir, "haproxy": shutil.which("haproxy"),
                 "nginx": shutil.which("nginx") or shutil.which(
                     "nginx", path="/usr/sbin:/sbin")}
+    if options.weir_only:
+        programs = {"weir": options.weir}
     absent = [n for n, p in programs.items() if not p]
     if absent:
         print("not installed:", ", ".join(absent))
@@ -161,7 +177,7 @@ def main():
     for _ in range(options.rounds):
         for name, values in rounds.items():
             values.append(measure(name, programs[name], options.connections,
-                                  server))
+                                  server, options))
     mine = [statistics.median(x) for x in zip(*rounds["weir"])]
     print(f"{'':10}{'idle':>12}{'x weir':>8}{'start':>12}{'x weir':>8}")
     for name, values in rounds.items():
