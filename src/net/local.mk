@@ -18,7 +18,8 @@ noinst_LTLIBRARIES += %D%/libnet.la
 %C%_libnet_la_SOURCES += %D%/unshift.c
 
 # Names.
-%C%_libnet_la_SOURCES += %D%/lookup.c %D%/lookup_priv.h %D%/srv.c
+%C%_libnet_la_SOURCES += %D%/lookup.c %D%/lookup_priv.h %D%/srv.c \
+    %D%/srv_answer.c %D%/srv_answer.h
 
 # TLS.
 %C%_libnet_la_CPPFLAGS += $(OPENSSL_CFLAGS)
