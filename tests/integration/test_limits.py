@@ -209,6 +209,21 @@ def test_deny_closes_and_counts(weir):
     assert line["client"].startswith("127.0.0.2:")
 
 
+def test_who_is_denied_costs_no_upstream_and_one_line(weir, backend):
+    b = backend(echo)
+    w = weir("[listener l]\nlisten = 127.0.0.1:0\nmode = forward\n"
+             f"upstream = {b.address}\naccess_log = on\n"
+             "deny = 127.0.0.2\n", keys={"log_level": "debug"})
+    before = len(w.log_lines())
+    for _ in range(10):
+        assert ended(w.connect(source="127.0.0.2"))
+    w.wait_figures(denied=10)
+    assert len(w.access(10)) == 10
+    assert len(w.log_lines()) == before + 10
+    assert served(w.connect(source="127.0.0.3"))
+    assert len(b.connections) == 1
+
+
 @pytest.mark.parametrize("rules,allowed", [
     (["allow = 127.0.0.2"], False),
     (["allow = 127.0.0.3"], True),
