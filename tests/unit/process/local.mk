@@ -89,3 +89,10 @@ check_PROGRAMS += %D%/check_reload
 %C%_check_reload_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
     -I$(top_srcdir)/tests/unit/proxy
 %C%_check_reload_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+check_PROGRAMS += %D%/check_migrate
+%C%_check_migrate_SOURCES = %D%/check_migrate.c \
+    tests/unit/proxy/support.c tests/unit/proxy/support.h
+%C%_check_migrate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+    -I$(top_srcdir)/tests/unit/proxy
+%C%_check_migrate_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
