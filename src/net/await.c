@@ -231,6 +231,16 @@ on_stray(struct weir_socket *s, short what)
 	}
 }
 
+/* The other side is being connected, and perhaps will be before the turn is
+ * over: then nothing need be held until it is. */
+static bool
+is_early(const struct weir_socket *s)
+{
+	const struct weir__flow *f = weir__from(s);
+
+	return f != NULL && f->destination->state == WEIR__CONNECTING;
+}
+
 /* Remember what is told once only. */
 static void
 on_edge(struct weir_socket *s, short what)
@@ -248,7 +258,9 @@ on_edge(struct weir_socket *s, short what)
 	/* Its task is about to look, after it was told or has had its turn. */
 	if (s->fresh || (s->due & (WEIR__DUE_READ | WEIR__DUE_LATER)) != 0)
 		return;
-	if (takes_bytes(s) || takes_room(s))
+	if (is_early(s))
+		weir__socket_defer(s, WEIR__DUE_READ);
+	else if (takes_bytes(s) || takes_room(s))
 		weir__pump_run(s);
 	else
 		on_stray(s, what);

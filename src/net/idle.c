@@ -61,7 +61,7 @@ start_idle(struct weir__idle *idle)
 void
 weir__socket_touch(struct weir_socket *s)
 {
-	s->active_ms = weir_loop_now_ms(s->loop);
+	s->active_ms = weir__loop_turn_ms(s->loop);
 	if (s->extra != NULL && s->extra->idle != NULL && s->extra->idle->told)
 		(void)start_idle(s->extra->idle);
 }

@@ -53,6 +53,9 @@ struct weir_loop {
 	LIST_HEAD(, weir_server) servers; /* weir_server.loop_next */
 	LIST_HEAD(, weir__token) tokens;
 	unsigned pipe_count, pipes_made;
+
+	bool in_turn;
+	uint64_t turn_ms; /* when it began to move bytes; 0: not yet */
 };
 
 struct weir_timer {
@@ -351,6 +354,23 @@ weir_loop_now_ms(const struct weir_loop *loop)
 	(void)loop;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+weir__loop_turn(struct weir_loop *loop, bool begins)
+{
+	loop->in_turn = begins;
+	loop->turn_ms = 0;
+}
+
+uint64_t
+weir__loop_turn_ms(struct weir_loop *loop)
+{
+	if (!loop->in_turn)
+		return weir_loop_now_ms(loop);
+	if (loop->turn_ms == 0)
+		loop->turn_ms = weir_loop_now_ms(loop);
+	return loop->turn_ms;
 }
 
 void

@@ -423,8 +423,11 @@ read_for_handler(struct weir_socket *s)
 void
 weir__pump_run(struct weir_socket *s)
 {
+	struct weir_loop *loop = s->loop;
+
 	if (s->frozen)
 		return;
+	weir__loop_turn(loop, true);
 	weir__pin(s);
 	if (s->state == WEIR__OPEN && weir__tls(s) != NULL)
 		weir__tls_run(s);
@@ -447,4 +450,5 @@ weir__pump_run(struct weir_socket *s)
 		weir_socket_destroy(s, s->dying);
 	weir__pump_update(s);
 	weir__unpin(s);
+	weir__loop_turn(loop, false);
 }
