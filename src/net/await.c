@@ -241,6 +241,15 @@ is_early(const struct weir_socket *s)
 	return f != NULL && f->destination->state == WEIR__CONNECTING;
 }
 
+/* Its turn is a long one: others first. */
+static bool
+is_bulk(const struct weir_socket *s)
+{
+	const struct weir__flow *f = weir__from(s);
+
+	return (f != NULL && f->bulk) || (s->to != NULL && s->to->bulk);
+}
+
 /* Remember what is told once only. */
 static void
 on_edge(struct weir_socket *s, short what)
@@ -258,12 +267,12 @@ on_edge(struct weir_socket *s, short what)
 	/* Its task is about to look, after it was told or has had its turn. */
 	if (s->fresh || (s->due & (WEIR__DUE_READ | WEIR__DUE_LATER)) != 0)
 		return;
-	if (is_early(s))
-		weir__socket_defer(s, WEIR__DUE_READ);
-	else if (takes_bytes(s) || takes_room(s))
-		weir__pump_run(s);
-	else
+	if (!takes_bytes(s) && !takes_room(s))
 		on_stray(s, what);
+	else if (is_early(s) || is_bulk(s))
+		weir__socket_defer(s, WEIR__DUE_READ);
+	else
+		weir__pump_run(s);
 }
 
 static void

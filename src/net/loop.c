@@ -29,8 +29,12 @@
  * descriptors are for connections first. */
 #define PIPES_KEPT    16
 #define PIPES_MOST    32
-#define PIPE_WISH     (512 * 1024)
+#define PIPE_WISH     (1024 * 1024)
 #define PIPE_AT_LEAST (16 * 1024)
+
+/* Bytes that tasks pass on before events are looked at: a request waits for one
+ * turn of one bulk flow, however many there are. */
+#define TASKS_BYTES (512 * 1024)
 
 struct weir_loop {
 	struct event_base *base;
@@ -55,7 +59,8 @@ struct weir_loop {
 	unsigned pipe_count, pipes_made;
 
 	bool in_turn;
-	uint64_t turn_ms; /* when it began to move bytes; 0: not yet */
+	uint64_t turn_ms;  /* when it began to move bytes; 0: not yet */
+	size_t task_bytes; /* were passed on by tasks, or since they ran */
 };
 
 struct weir_timer {
@@ -124,8 +129,10 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 	(void)what;
 	append(loop, &mark);
 	loop->in_tasks = true;
+	loop->task_bytes = 0;
 	while ((task = loop->first) != &mark &&
-	       !(loop->running && loop->stopped)) {
+	       !(loop->running && loop->stopped) &&
+	       loop->task_bytes < TASKS_BYTES) {
 		take_out(loop, NULL, task);
 		task->fn(task);
 	}
@@ -374,6 +381,12 @@ weir__loop_turn_ms(struct weir_loop *loop)
 }
 
 void
+weir__loop_passed_on(struct weir_loop *loop, size_t bytes)
+{
+	loop->task_bytes += bytes;
+}
+
+void
 weir__loop_hold(struct weir_loop *loop)
 {
 	loop->holds++;
@@ -448,7 +461,7 @@ struct weir__pipe *
 weir__loop_borrow_pipe(struct weir_loop *loop)
 {
 	struct weir__pipe *pipe = SLIST_FIRST(&loop->pipes);
-	int fds[2], size;
+	int fds[2], size, wish;
 
 	if (pipe != NULL) {
 		SLIST_REMOVE_HEAD(&loop->pipes, next);
@@ -467,9 +480,10 @@ weir__loop_borrow_pipe(struct weir_loop *loop)
 	LIST_INSERT_HEAD(&loop->made, pipe, made);
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
-	size = fcntl(fds[0], F_SETPIPE_SZ, PIPE_WISH);
-	if (size == -1) /* the user's share of pipe pages is used up */
-		size = fcntl(fds[0], F_GETPIPE_SZ);
+	for (wish = PIPE_WISH; wish > PIPE_AT_LEAST; wish /= 2)
+		if (fcntl(fds[0], F_SETPIPE_SZ, wish) != -1)
+			break; /* else the user's share is used up */
+	size = fcntl(fds[0], F_GETPIPE_SZ);
 	if (size < PIPE_AT_LEAST) {
 		close_pipe(loop, pipe);
 		return NULL;

@@ -367,6 +367,7 @@ run_flow(struct weir__flow *f)
 			break;
 		}
 	}
+	weir__loop_passed_on(s->loop, moved);
 	if (weir__from(s) == f) {
 		let_corked_go(f);
 		settle_turn(f, moved);
