@@ -175,6 +175,9 @@ START_TEST(each_of_many_is_found_by_the_name_it_has_now)
 	for (i = 0; i < MANY; i++)
 		ck_assert_int_eq(
 		    find_of('a', i), i % 2 == 0 ? -ENOENT : rows[i]);
+	/* None is made a second time. */
+	for (i = 1; i < MANY; i += 2)
+		ck_assert_int_eq(row_of('a', i), rows[i]);
 	for (i = 0; i < MANY / 2; i++) {
 		ck_assert_int_ge(find_of('b', i), 0);
 		ck_assert_int_eq(row_of('b', i), find_of('b', i));
