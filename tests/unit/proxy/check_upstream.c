@@ -232,6 +232,28 @@ START_TEST(what_fails_in_one_worker_is_down_in_the_other)
 }
 END_TEST
 
+/* Until it is known whether it is back, or for as long as it was down. */
+START_TEST(one_alone_finds_out_whether_a_server_is_back)
+{
+	uint64_t since;
+	unsigned i, got = 0;
+
+	start(TWO "fail_timeout = 200ms\n");
+	ck_assert_uint_eq(pick(0, 0), 1);
+	upstream_failed(&uses[0].use, -ECONNREFUSED);
+	do {
+		upstream_end(&uses[1].use);
+		turn();
+		since = weir_loop_now_ms(loop);
+	} while (pick(1, 0) != 1);
+	for (i = 2; i < 6; i++)
+		got += pick((int)i, i % WORKERS) == 2;
+	if (weir_loop_now_ms(loop) - since < 200)
+		ck_assert_uint_eq(got, 4);
+	stop();
+}
+END_TEST
+
 START_TEST(what_is_missing_here_says_nothing_of_the_server)
 {
 	start(TWO);
@@ -437,6 +459,21 @@ START_TEST(who_waits_too_long_or_has_left_gives_up_its_place)
 }
 END_TEST
 
+START_TEST(who_has_left_behind_the_first_gives_up_its_place)
+{
+	start(FULL_OF("0"));
+	(void)pick(0, 0);
+	(void)pick(1, 0);
+	(void)pick(2, 0);
+	(void)pick(3, 0);
+	uses[3].left = true;
+	turn_until(uses[3].use.upstream == NULL);
+	ck_assert_int_eq(uses[2].answer, UPSTREAM_WAIT);
+	ck_assert_uint_eq(board_upstream_queued(board, 0), 1);
+	stop();
+}
+END_TEST
+
 START_TEST(figures_tell_what_was)
 {
 	struct board_server_sum sum;
@@ -636,6 +673,9 @@ main(void)
 	    pick_case, a_worker_that_leaves_its_place_free_is_passed_over);
 	tcase_add_test(
 	    pick_case, who_waits_too_long_or_has_left_gives_up_its_place);
+	tcase_add_test(pick_case, one_alone_finds_out_whether_a_server_is_back);
+	tcase_add_test(
+	    pick_case, who_has_left_behind_the_first_gives_up_its_place);
 	tcase_add_test(pick_case, figures_tell_what_was);
 	suite_add_tcase(suite, pick_case);
 	tcase_add_test(kept, weirctl_is_told_what_it_does_not_know);
