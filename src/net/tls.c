@@ -148,6 +148,11 @@ flush(struct weir__tls *t)
 		(void)evbuffer_drain(t->wire, (size_t)n);
 		weir__socket_touch(t->socket);
 	}
+	if (t->blocked) { /* OpenSSL may have bytes that no event tells of */
+		t->blocked = false;
+		t->more = true;
+		weir__socket_defer(t->socket, WEIR__DUE_READ);
+	}
 	if (t->plain > 0) {
 		weir__count_delivered(t->socket, t->plain);
 		t->plain = 0;
@@ -376,11 +381,8 @@ weir__tls_run(struct weir_socket *s)
 	if (t->more)
 		s->readable = true;
 	s->writable = waiting(t) == 0;
-	if (waited && s->writable) {
-		t->blocked = false;
-		if (weir__socket_queued(s) == 0)
-			weir__socket_drained(s);
-	}
+	if (waited && s->writable && weir__socket_queued(s) == 0)
+		weir__socket_drained(s);
 }
 
 /* ---- reading and writing ---- */

@@ -288,15 +288,12 @@ static int
 bind_sessions(SSL *ssl, const struct weir_tls_context *c,
     const struct weir__tls_identity *identity)
 {
-	unsigned char print[EVP_MAX_MD_SIZE];
-	unsigned length, i;
+	unsigned char both[sizeof(c->trust)];
+	unsigned i;
 
-	if (X509_digest(identity->certificate, EVP_sha256(), print, &length) !=
-	    1)
-		return 0;
-	for (i = 0; i < length && i < sizeof(c->trust); i++)
-		print[i] ^= c->trust[i];
-	return SSL_set_session_id_context(ssl, print, length);
+	for (i = 0; i < sizeof(both); i++)
+		both[i] = identity->print[i] ^ c->trust[i];
+	return SSL_set_session_id_context(ssl, both, sizeof(both));
 }
 
 /* First of all, before a session is looked up. */

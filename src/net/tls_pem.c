@@ -366,7 +366,10 @@ weir__tls_identity_load(struct weir__tls_identity *ret,
 	if (err == 0)
 		err = load_key(ret, pair, &chain, o, complaint);
 	if (err == 0) {
-		err = read_names(ret);
+		err = X509_digest(
+			  ret->certificate, EVP_sha256(), ret->print, NULL) == 1
+			  ? read_names(ret)
+			  : -ENOMEM;
 		if (err != 0)
 			(void)weir__complain(complaint, err, "out of memory");
 	}

@@ -44,6 +44,7 @@ struct weir__tls_identity {
 	EVP_PKEY *key;
 	char **names; /* lower case */
 	size_t name_count;
+	unsigned char print[32]; /* SHA-256 of the certificate */
 };
 
 int weir__tls_identity_load(struct weir__tls_identity *ret,
