@@ -45,7 +45,6 @@ def count(a, name, target):
             "--toggle-collect=weir_loop_run", "--callgrind-out-file=/dev/null",
             *weir(a.weir, folder, port, target, 1, None)]
     with Running(argv, port, folder) as proxy:
-        load(a, port, what, 1, 0.3)  # what is made once is made
         done = load(a, port, what, 1, SECONDS)[0]
         os.kill(proxy.process.pid, signal.SIGTERM)
         proxy.process.wait(60)
@@ -53,8 +52,7 @@ def count(a, name, target):
             collected = re.search(r"Collected : (\d+)", f.read())
     if collected is None:
         raise RuntimeError("callgrind has not said what it counted")
-    # The warming up was a part of it, of the same kind.
-    return int(collected[1]) / (done * (SECONDS + 0.3) / SECONDS / unit)
+    return int(collected[1]) / (done / unit)
 
 
 def read_reference():

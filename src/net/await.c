@@ -241,13 +241,14 @@ is_early(const struct weir_socket *s)
 	return f != NULL && f->destination->state == WEIR__CONNECTING;
 }
 
-/* Its turn is a long one: others first. */
+/* Its turn is a long one, or others had one: who else was told of is first. */
 static bool
-is_bulk(const struct weir_socket *s)
+can_wait(const struct weir_socket *s)
 {
 	const struct weir__flow *f = weir__from(s);
 
-	return (f != NULL && f->bulk) || (s->to != NULL && s->to->bulk);
+	return (f != NULL && f->bulk) || (s->to != NULL && s->to->bulk) ||
+	       weir__loop_is_busy(s->loop);
 }
 
 /* Remember what is told once only. */
@@ -269,7 +270,7 @@ on_edge(struct weir_socket *s, short what)
 		return;
 	if (!takes_bytes(s) && !takes_room(s))
 		on_stray(s, what);
-	else if (is_early(s) || is_bulk(s))
+	else if (is_early(s) || can_wait(s))
 		weir__socket_defer(s, WEIR__DUE_READ);
 	else
 		weir__pump_run(s);

@@ -131,8 +131,7 @@ run_tasks(evutil_socket_t fd, short what, void *user)
 	loop->in_tasks = true;
 	loop->task_bytes = 0;
 	while ((task = loop->first) != &mark &&
-	       !(loop->running && loop->stopped) &&
-	       loop->task_bytes < TASKS_BYTES) {
+	       !(loop->running && loop->stopped) && !weir__loop_is_busy(loop)) {
 		take_out(loop, NULL, task);
 		task->fn(task);
 	}
@@ -384,6 +383,12 @@ void
 weir__loop_passed_on(struct weir_loop *loop, size_t bytes)
 {
 	loop->task_bytes += bytes;
+}
+
+bool
+weir__loop_is_busy(const struct weir_loop *loop)
+{
+	return loop->task_bytes >= TASKS_BYTES;
 }
 
 void

@@ -249,6 +249,50 @@ START_TEST(a_blocked_bulk_flow_neither_spins_nor_loses)
 }
 END_TEST
 
+#define FLOWS 8
+
+static uint64_t
+delivered(const struct line *lines)
+{
+	uint64_t n = 0;
+	int i;
+
+	for (i = 0; i < FLOWS; i++)
+		n += weir_socket_bytes_delivered(lines[i].b.socket);
+	return n;
+}
+
+/* Whoever has one request is not to wait for all of them. */
+START_TEST(events_come_between_the_turns_of_bulk_flows)
+{
+	struct line lines[FLOWS];
+	uint64_t sent[FLOWS], at[FLOWS] = {0}, start, before, most = 0;
+	int i;
+
+	for (i = 0; i < FLOWS; i++) {
+		lay_out(&lines[i], TCP4, true);
+		join(&lines[i], NULL);
+		sent[i] = block(&lines[i], 0);
+	}
+	for (i = 0; i < FLOWS; i++) /* there is room again, for all at once */
+		while (!silent_fd(lines[i].far))
+			ck_assert(take(lines[i].far, &at[i], MB));
+	start = delivered(lines);
+	for (i = 0; i < 16 * FLOWS; i++) {
+		before = delivered(lines);
+		turn();
+		if (delivered(lines) - before > most)
+			most = delivered(lines) - before;
+	}
+	ck_assert_uint_gt(delivered(lines) - start, 4 * MB);
+	ck_assert_uint_le(most, 3 * MB);
+	for (i = 0; i < FLOWS; i++) {
+		drain(&lines[i], &at[i], sent[i]);
+		clear(&lines[i]);
+	}
+}
+END_TEST
+
 /* An idle connection costs no more for what it once was through. */
 START_TEST(a_flow_that_was_blocked_gives_its_memory_back)
 {
@@ -1320,6 +1364,7 @@ pump_suite(void)
 	    0, sizeof(bounds) / sizeof(bounds[0]));
 	tcase_add_loop_test(
 	    flow, a_blocked_bulk_flow_neither_spins_nor_loses, 0, 2);
+	tcase_add_test(flow, events_come_between_the_turns_of_bulk_flows);
 	tcase_add_loop_test(
 	    flow, a_flow_that_was_blocked_gives_its_memory_back, 0, 2);
 	tcase_add_loop_test(
