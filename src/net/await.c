@@ -13,6 +13,8 @@
 
 #include "net/pump_priv.h"
 
+#include <sys/mman.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -86,13 +88,39 @@ takes_room(const struct weir_socket *s)
  * each would find it, and cost a twentieth of what passing on a message does.
  * So who was read short is looked at once more when it has been silent.
  */
-#define DOUBT_MS 100
+#define DOUBT_MS     100
+#define DOUBTS_LEAST 512 /* in the list: a page of the smallest */
 
 struct weir__doubts {
 	struct event timer;
 	struct weir_socket **list;
 	unsigned count, room;
 };
+
+/* Pages of its own: what a moment with many needed goes back to the system,
+ * and is not a hole in the heap for as long as they are idle. */
+static bool
+resize(struct weir__doubts *d, unsigned room)
+{
+	size_t was = d->room * sizeof(*d->list), is = room * sizeof(*d->list);
+	void *list;
+
+	list = d->list == NULL ? mmap(NULL, is, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+			       : mremap(d->list, was, is, MREMAP_MAYMOVE);
+	if (list == MAP_FAILED)
+		return false;
+	d->list = list;
+	d->room = room;
+	return true;
+}
+
+static bool
+make_room(struct weir__doubts *d)
+{
+	return d->count < d->room ||
+	       resize(d, d->room > 0 ? d->room * 2 : DOUBTS_LEAST);
+}
 
 static void
 forget_doubt(struct weir_socket *s)
@@ -153,22 +181,8 @@ on_doubts(evutil_socket_t fd, short what, void *user)
 	}
 	if (d->count > 0)
 		(void)event_add(&d->timer, &later);
-}
-
-static bool
-make_room(struct weir__doubts *d)
-{
-	unsigned room = d->room > 0 ? d->room * 2 : 64;
-	struct weir_socket **list;
-
-	if (d->count < d->room)
-		return true;
-	list = realloc(d->list, room * sizeof(struct weir_socket *));
-	if (list == NULL)
-		return false;
-	d->list = list;
-	d->room = room;
-	return true;
+	else if (d->room > DOUBTS_LEAST)
+		(void)resize(d, DOUBTS_LEAST);
 }
 
 static struct weir__doubts *
@@ -207,7 +221,8 @@ weir__doubts_free(struct weir__doubts *d)
 	if (d == NULL)
 		return;
 	(void)event_del(&d->timer);
-	free(d->list);
+	if (d->list != NULL)
+		(void)munmap(d->list, d->room * sizeof(*d->list));
 	free(d);
 }
 
