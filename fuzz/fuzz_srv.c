@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,20 @@
 #include <weir/error.h>
 
 #include "fuzz.h"
-#include "net/address_priv.h"
 #include "net/srv_answer.h"
 
 #define CUTS 512 /* of an answer that is longer, no more are tried */
+
+static bool
+is_name(const char *host)
+{
+	const char *p;
+
+	for (p = host; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && strchr("-_.", *p) == NULL)
+			return false;
+	return p != host;
+}
 
 static void
 check_records(const struct weir__srv_answer *answer)
@@ -25,8 +36,7 @@ check_records(const struct weir__srv_answer *answer)
 	FUZZ_ASSERT(answer->count > 0);
 	FUZZ_ASSERT(answer->ttl_s <= INT32_MAX);
 	for (i = 0; i < answer->count; i++) {
-		FUZZ_ASSERT(
-		    weir__host_problem(answer->records[i].host) == NULL);
+		FUZZ_ASSERT(is_name(answer->records[i].host));
 		FUZZ_ASSERT(weir_is_ip(answer->records[i].host) != 4);
 	}
 }
