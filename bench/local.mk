@@ -5,11 +5,13 @@ EXTRA_PROGRAMS += bench/peer
 bench_peer_SOURCES = %D%/peer.c
 CLEANFILES += bench/peer$(EXEEXT)
 EXTRA_DIST += %D%/compare.py %D%/idle.py %D%/instructions.py \
-    %D%/instructions.txt %D%/pause.py %D%/reload.py %D%/proxies.py
+    %D%/instructions.txt %D%/pause.py %D%/reload.py %D%/front.py \
+    %D%/proxies.py
 
 # pause.py is started by hand: the pauses that a client sees while weir is
 # reloaded or upgraded, beside others. So is reload.py: what a reload costs with
-# many listeners, and memory after many.
+# many listeners, and memory after many; and front.py: what looking at a hello and
+# sending a PROXY header cost.
 .PHONY: bench bench-instructions
 bench: all bench/peer$(EXEEXT)
 	python3 $(srcdir)/%D%/compare.py --weir src/weir$(EXEEXT) \

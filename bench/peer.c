@@ -4,7 +4,11 @@
  * away without being copied, and all clients are one process.
  *
  *   peer serve PORT
- *   peer load PORT WORK CLIENTS SECONDS     WORK: bulk, rtt, mixed, conn, slow
+ *   peer load PORT WORK CLIENTS SECONDS
+ *	WORK: bulk, rtt, mixed, conn, slow; hello is conn with a TLS client's
+ *	hello as its request
+ *
+ * The server skips a PROXY header before the first request.
  *
  * A load prints what it moved (bytes, answers, connections), in how long, and
  * the median, the 99th percentile and the most that one answer took, in
@@ -31,6 +35,7 @@
 
 #define REQUEST	 64 /* bytes; the first says what is wanted */
 #define ANSWER	 64
+#define HELLO	 517	      /* as OpenSSL's with TLS 1.3 */
 #define MIXED	 4096	      /* the answer of mixed */
 #define PIECE	 (256 * 1024) /* of bulk */
 #define SAMPLES	 (4 * 1024 * 1024)
@@ -93,6 +98,20 @@ serve_bulk(int fd)
 	_exit(0);
 }
 
+/* How long a PROXY header is that these bytes begin with, or 0. */
+static ssize_t
+skip_header(const unsigned char *in, ssize_t n)
+{
+	const unsigned char *end;
+
+	if (n >= 16 && in[0] == '\r')
+		return 16 + (in[14] << 8 | in[15]);
+	if (n < 6 || memcmp(in, "PROXY ", 6) != 0)
+		return 0;
+	end = memchr(in, '\n', (size_t)n);
+	return end != NULL ? end - in + 1 : n;
+}
+
 /* One request or several; the descriptor is closed where they are the last. */
 static void
 serve_some(int fd)
@@ -102,7 +121,14 @@ serve_some(int fd)
 
 	if (n == -1 && errno == EAGAIN)
 		return;
-	for (i = 0; i < n; i += REQUEST) {
+	i = skip_header(in, n);
+	if (n - i == HELLO && in[i] == 0x16) {
+		(void)send(fd, buffer, ANSWER, MSG_NOSIGNAL);
+		n = 0;
+	}
+	if (n > 0 && i >= n) /* the header came alone */
+		return;
+	for (; i < n; i += REQUEST) {
 		if (in[i] == 'b')
 			serve_bulk(fd);
 		else if (send(fd, buffer, in[i] == 'm' ? MIXED : ANSWER,
@@ -150,7 +176,7 @@ serve(const char *port)
 
 /* ---- the load ---- */
 
-enum work { BULK, RTT, MIX, CONN, SLOW };
+enum work { BULK, RTT, MIX, CONN, SLOW, WITH_HELLO };
 
 struct client {
 	int fd;
@@ -159,8 +185,10 @@ struct client {
 	uint64_t asked; /* when */
 };
 
-static const char *const names[] = {"bulk", "rtt", "mixed", "conn", "slow"};
+static const char *const names[] = {
+    "bulk", "rtt", "mixed", "conn", "slow", "hello"};
 static const char letters[] = "bxmcx";
+static unsigned char hello[HELLO];
 static struct sockaddr_in target;
 static enum work work;
 static int set;
@@ -185,11 +213,63 @@ begin(struct client *c)
 		fail("epoll_ctl");
 }
 
+static size_t
+put16(size_t at, size_t number)
+{
+	hello[at] = (unsigned char)(number >> 8);
+	hello[at + 1] = (unsigned char)number;
+	return at + 2;
+}
+
+/* A hello for the name "bench.test", padded. */
+static void
+make_hello(void)
+{
+	static const char name[] = "bench.test";
+	size_t at = 0, length = sizeof(name) - 1;
+
+	hello[at++] = 0x16; /* a record of the handshake */
+	at = put16(at, 0x0301);
+	at = put16(at, HELLO - 5);
+	hello[at++] = 1; /* a client's hello */
+	hello[at++] = 0;
+	at = put16(at, HELLO - 9);
+	at = put16(at, 0x0303) + 32; /* and its random bytes */
+	hello[at++] = 0;	     /* no session */
+	at = put16(at, 2);	     /* one suite */
+	at = put16(at, 0x1301);
+	hello[at++] = 1; /* one compression: none */
+	hello[at++] = 0;
+	at = put16(at, HELLO - at - 2);
+	at = put16(at, 0); /* server_name */
+	at = put16(at, length + 5);
+	at = put16(at, length + 3);
+	hello[at++] = 0; /* a host */
+	at = put16(at, length);
+	memcpy(hello + at, name, length);
+	at = put16(at + length, 21); /* padding */
+	(void)put16(at, HELLO - at - 2);
+}
+
+/* A connection for each request. */
+static bool
+once(void)
+{
+	return work == CONN || work == WITH_HELLO;
+}
+
 static void
 ask(struct client *c)
 {
-	unsigned char request[REQUEST] = {(unsigned char)letters[work]};
+	unsigned char request[REQUEST] = {0};
 
+	if (work == WITH_HELLO) {
+		c->wanted = ANSWER;
+		if (send(c->fd, hello, HELLO, MSG_NOSIGNAL) != HELLO)
+			fail("send");
+		return;
+	}
+	request[0] = (unsigned char)letters[work];
 	if (work != CONN)
 		c->asked = now_us();
 	c->wanted = work == MIX ? MIXED : ANSWER;
@@ -218,7 +298,7 @@ answered(struct client *c)
 	done++;
 	if (work == SLOW)
 		(void)usleep(PAUSE_US);
-	if (work != CONN)
+	if (!once())
 		ask(c);
 }
 
@@ -231,7 +311,7 @@ readable(struct client *c)
 
 	if (n == -1 && errno == EAGAIN)
 		return;
-	if (n == 0 && work == CONN && c->wanted == 0) {
+	if (n == 0 && once() && c->wanted == 0) {
 		answered(c);
 		(void)close(c->fd);
 		begin(c);
@@ -243,7 +323,7 @@ readable(struct client *c)
 	if (work == BULK)
 		return;
 	c->wanted -= (size_t)n < c->wanted ? (size_t)n : c->wanted;
-	if (c->wanted == 0 && work != CONN)
+	if (c->wanted == 0 && !once())
 		answered(c);
 }
 
@@ -311,6 +391,7 @@ main(int argc, char **argv)
 		if (strcmp(argv[3], names[i]) == 0) {
 			target = at_port(argv[2]);
 			work = (enum work)i;
+			make_hello();
 			return load(atoi(argv[4]), atof(argv[5]));
 		}
 	fprintf(stderr, "usage: peer serve PORT\n"
