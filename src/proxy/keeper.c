@@ -23,6 +23,7 @@
 
 #define DOUBTS_MS 500 /* workers' failed connects are looked for so often */
 
+static void on_doubts_timer(struct weir_timer *timer, void *user);
 static void update_doubts_timer(struct keeper *keeper);
 
 /* ---- what is known on the board ---- */
@@ -380,8 +381,14 @@ keeper_new(struct keeper **ret, const struct keeper_options *options)
 	keeper->on_change = options->on_change;
 	keeper->user = options->user;
 	keeper->random = ((uint64_t)now.tv_nsec << 20 ^ (uint64_t)getpid()) | 1;
-	err = keeper_reload(keeper, options->config);
+	err = weir_timer_new(
+	    &keeper->doubts, keeper->loop, on_doubts_timer, keeper);
+	if (err == 0) {
+		weir_timer_unref(keeper->doubts);
+		err = keeper_reload(keeper, options->config);
+	}
 	if (err != 0) {
+		weir_timer_free(keeper->doubts);
 		free(keeper);
 		return err;
 	}
@@ -472,17 +479,6 @@ look_for_doubts(struct kept_upstream *upstream)
 			name_doubt(upstream->servers[i].name);
 }
 
-static void
-on_doubts_timer(struct weir_timer *timer, void *user)
-{
-	struct keeper *keeper = user;
-	size_t i;
-
-	for (i = 0; i < keeper->count; i++)
-		look_for_doubts(&keeper->upstreams[i]);
-	(void)weir_timer_start(timer, DOUBTS_MS);
-}
-
 static bool
 any_name(const struct keeper *keeper)
 {
@@ -495,23 +491,39 @@ any_name(const struct keeper *keeper)
 	return false;
 }
 
-/* Without names there is nothing to wake up for. */
+/* With names or without memory there is something to wake up for. */
 static void
 update_doubts_timer(struct keeper *keeper)
 {
-	if (!keeper->started || !any_name(keeper)) {
-		if (keeper->doubts != NULL)
-			weir_timer_stop(keeper->doubts);
-		return;
-	}
-	if (keeper->doubts == NULL) {
-		if (weir_timer_new(&keeper->doubts, keeper->loop,
-			on_doubts_timer, keeper) != 0)
-			return;
-		weir_timer_unref(keeper->doubts);
-	}
-	if (!weir_timer_running(keeper->doubts))
+	if (!keeper->started || (!keeper->wanting && !any_name(keeper)))
+		weir_timer_stop(keeper->doubts);
+	else if (!weir_timer_running(keeper->doubts))
 		(void)weir_timer_start(keeper->doubts, DOUBTS_MS);
+}
+
+/* What there was no memory for when it was due. */
+static void
+make_up(struct kept_server *server)
+{
+	if (server->name == NULL || server->count == 0)
+		set_rows(server);
+	kept_update_checks(server);
+}
+
+static void
+on_doubts_timer(struct weir_timer *timer, void *user)
+{
+	struct keeper *keeper = user;
+	size_t i;
+
+	(void)timer;
+	for (i = 0; i < keeper->count; i++)
+		look_for_doubts(&keeper->upstreams[i]);
+	if (keeper->wanting) {
+		keeper->wanting = false;
+		each_server(keeper, make_up);
+	}
+	update_doubts_timer(keeper);
 }
 
 /* ---- weirctl ---- */

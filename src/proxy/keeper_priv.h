@@ -53,7 +53,8 @@ struct keeper {
 	size_t count;
 	bool started;
 	bool reloading; /* it is told when that is done */
-	struct weir_timer *doubts; /* looks for them; or NULL */
+	bool wanting;   /* memory for a row or a check of a server */
+	struct weir_timer *doubts; /* looks for them, and for memory */
 	uint64_t random;
 };
 

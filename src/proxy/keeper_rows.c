@@ -55,10 +55,12 @@ kept_update_checks(struct kept_server *server)
 		row = &server->rows[i];
 		if (wanted && row->check == NULL) {
 			row->check = check_new(upstream, row->row);
-			if (row->check == NULL)
-				log_error("no memory, a server is not checked",
-				    LOG_T("upstream", upstream->config->name),
-				    LOG_T("server", server->config->name));
+			if (row->check != NULL)
+				continue;
+			upstream->keeper->wanting = true;
+			log_error("no memory, a server is not checked yet",
+			    LOG_T("upstream", upstream->config->name),
+			    LOG_T("server", server->config->name));
 		} else if (wanted) {
 			check_move(row->check, upstream);
 		} else if (row->check != NULL) {
@@ -190,6 +192,7 @@ kept_set_addresses(struct kept_server *server,
 	long row;
 
 	if (rows == NULL) {
+		server->upstream->keeper->wanting = true;
 		log_no_row(server, -ENOMEM);
 		return;
 	}

@@ -14,6 +14,8 @@
 
 #include <weir/loop.h>
 
+#include "proxy/board.h"
+#include "proxy/keeper.h"
 #include "proxy/proxy_priv.h"
 #include "proxy/reload.h"
 #include "support.h"
@@ -323,6 +325,200 @@ START_TEST(a_listener_that_gets_no_memory_can_be_opened_later)
 }
 END_TEST
 
+/* ---- the keeper ---- */
+
+static struct config *
+parse(const char *text)
+{
+	struct config_builder *builder = config_builder_new();
+	struct config *config;
+
+	(void)config_builder_read_text(builder, "t", text, strlen(text));
+	ck_assert_int_eq(config_builder_finish(builder, &config), 0);
+	config_builder_free(builder);
+	return config;
+}
+
+#define KEPT                                                                   \
+	"[listener l]\nlisten = 127.0.0.1:0\nmode = forward\nupstream = u\n"   \
+	"[upstream u]\nhealth_check = tcp\nhealth_interval = 20ms\n"
+
+/* The row of a server, or NULL. */
+static struct board_server *
+server_of(const char *name)
+{
+	long i;
+
+	for (i = 0; i < BOARD_SERVERS; i++)
+		if (board_server_used(b->board, i) &&
+		    strcmp(board_server(b->board, i)->name, name) == 0)
+			return board_server(b->board, i);
+	return NULL;
+}
+
+static void
+on_change(void *user)
+{
+	(void)user;
+}
+
+static void
+drop_keeper(struct keeper *keeper)
+{
+	long i;
+
+	keeper_free(keeper);
+	for (i = 0; i < BOARD_SERVERS; i++)
+		if (board_server_used(b->board, i))
+			board_server_gone(b->board, i);
+}
+
+/* With so many allocations; where it gets on without, it makes up for them. */
+static struct keeper *
+keep(struct config *config, long allocations)
+{
+	const struct keeper_options options = {.loop = b->loop,
+	    .board = b->board,
+	    .config = config,
+	    .on_change = on_change};
+	struct keeper *keeper = NULL;
+	int err;
+
+	refused = false;
+	left = allocations;
+	err = keeper_new(&keeper, &options);
+	if (keeper != NULL)
+		keeper_start(keeper);
+	left = -1;
+	ck_assert(err == 0 || (refused && err == -ENOMEM));
+	ck_assert_int_eq(err == 0, keeper != NULL);
+	return keeper;
+}
+
+START_TEST(a_keeper_without_memory_is_none_or_makes_up_for_it)
+{
+	struct config *config =
+	    parse(KEPT "server = 127.0.0.1:1\nserver = localhost:2 backup\n");
+	struct keeper *keeper;
+	bool enough = false;
+	long n;
+
+	bench_open(b, 0, NULL, 0, ONE "mode = echo\n");
+	for (n = 0; !enough; n++) {
+		keeper = keep(config, n);
+		enough = !refused;
+		refused = false;
+		if (keeper != NULL)
+			until(b, server_of("127.0.0.1:1") != NULL);
+		drop_keeper(keeper);
+	}
+	ck_assert_int_gt(n, 3);
+	config_unref(config);
+	bench_close(b);
+}
+END_TEST
+
+START_TEST(a_keeper_that_gets_no_memory_at_a_reload)
+{
+	struct config *config =
+	    parse(KEPT "server = 127.0.0.1:1\nserver = localhost:2 backup\n");
+	struct config *next = parse(KEPT "server = 127.0.0.1:1\n"
+					 "server = 127.0.0.1:3\n"
+					 "server = localhost:4\n");
+	struct keeper *keeper;
+	bool enough = false;
+	long n;
+	int err;
+
+	bench_open(b, 0, NULL, 0, ONE "mode = echo\n");
+	for (n = 0; !enough; n++) {
+		keeper = keep(config, -1);
+		left = n;
+		err = keeper_reload(keeper, next);
+		left = -1;
+		enough = !refused;
+		refused = false;
+		ck_assert_ptr_nonnull(server_of("127.0.0.1:1"));
+		if (err != 0)
+			ck_assert_ptr_null(server_of("127.0.0.1:3"));
+		else
+			until(b, server_of("127.0.0.1:3") != NULL);
+		ck_assert(err == 0 || (!enough && err == -ENOMEM));
+		drop_keeper(keeper);
+	}
+	ck_assert_int_gt(n, 3);
+	config_unref(config);
+	config_unref(next);
+	bench_close(b);
+}
+END_TEST
+
+/* One of its addresses is. */
+static bool
+is_well(const char *name)
+{
+	const struct board_server *row;
+	long i;
+
+	for (i = 0; i < BOARD_SERVERS; i++) {
+		row = board_server(b->board, i);
+		if (board_server_used(b->board, i) &&
+		    strcmp(row->name, name) == 0 && row->health == SERVER_WELL)
+			return true;
+	}
+	return false;
+}
+
+/* A server with an address and one with a name are found well in the end,
+ * whatever was refused before. Returns whether nothing was. */
+static bool
+find_well(struct config *config, int listening, const char *const names[2],
+    long allocations)
+{
+	struct keeper *keeper = keep(config, -1);
+	bool enough, late = false;
+
+	refused = false;
+	bench_begin_wait(b);
+	left = allocations;
+	while (!late && !(is_well(names[0]) && is_well(names[1]))) {
+		late = !bench_step(b);
+		drop_upstreams(listening);
+		if (refused)
+			left = -1;
+	}
+	left = -1;
+	ck_assert_msg(!late, "not well, with %ld", allocations);
+	enough = !refused;
+	refused = false;
+	drop_keeper(keeper);
+	return enough;
+}
+
+START_TEST(checks_and_names_go_on_when_there_is_memory_again)
+{
+	struct config *config;
+	char text[300], address[40], name[40];
+	const char *const names[] = {address, name};
+	uint16_t port;
+	int listening = upstream(&port);
+	long n;
+
+	(void)snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	(void)snprintf(name, sizeof(name), "localhost:%u", port);
+	(void)snprintf(text, sizeof(text),
+	    KEPT "resolve = 100ms\nserver = %s\nserver = %s\n", address, name);
+	config = parse(text);
+	bench_open(b, 0, NULL, 0, ONE "mode = echo\n");
+	for (n = 0; !find_well(config, listening, names, n); n++)
+		ck_assert_int_lt(n, 200);
+	ck_assert_int_gt(n, 3);
+	(void)close(listening);
+	config_unref(config);
+	bench_close(b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -335,6 +531,9 @@ main(void)
 	tcase_add_test(tc, a_proxy_that_gets_no_memory_is_none);
 	tcase_add_test(tc, a_reload_that_gets_no_memory_changes_nothing);
 	tcase_add_test(tc, a_listener_that_gets_no_memory_can_be_opened_later);
+	tcase_add_test(tc, a_keeper_without_memory_is_none_or_makes_up_for_it);
+	tcase_add_test(tc, a_keeper_that_gets_no_memory_at_a_reload);
+	tcase_add_test(tc, checks_and_names_go_on_when_there_is_memory_again);
 	suite_add_tcase(suite, tc);
 	return support_run(suite);
 }
