@@ -374,6 +374,10 @@ spawn(pid_t *pid, char **argv, int io, int errors)
 		err = -errno;
 		_exit(127);
 	}
+	/* Where vfork() is no more than fork(), as under valgrind, the child
+	 * may not have come to it; and its group is what is ended. */
+	if (*pid > 0)
+		(void)setpgid(*pid, *pid);
 	if (*pid == -1)
 		err = -errno;
 	else if (err != 0)
