@@ -85,7 +85,7 @@ suite() {
 	shift 2
 	find "$dir/tests" "$dir/tools" "$dir/fuzz" -name '*.trs' -exec rm -f {} + 2>/dev/null
 	# Most tests wait more than they compute, but less so under valgrind.
-	extra=4
+	extra=2
 	[ "$title" = valgrind ] && extra=1
 	make -s -C "$dir" -j$((jobs + extra)) check VERBOSE=1 "$@" >"$scratch/out" 2>&1
 	status=$?
