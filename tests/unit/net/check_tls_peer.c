@@ -726,7 +726,7 @@ wait_until_it_rests(const struct weir_socket *socket)
 		before = weir_socket_bytes_read(socket);
 		run_a_little(loop);
 		run_a_little(loop);
-	} while (weir_socket_bytes_read(socket) != before);
+	} while (before == 0 || weir_socket_bytes_read(socket) != before);
 	return (size_t)before;
 }
 
