@@ -245,13 +245,25 @@ upstream_names(const struct config *config)
 	return names;
 }
 
+/* Key by key. */
+static int
+compare_pair(struct config_change *change, enum option_section section,
+    const void *old, const void *fresh, const struct config_source *sources,
+    size_t source_count)
+{
+	struct side before = {.base = old};
+	struct side after = {
+	    .base = fresh, .sources = sources, .source_count = source_count};
+
+	return compare_section(change, section, &before, &after);
+}
+
 static int
 add_listener(struct config_changes *changes, const struct config_listener *old,
     const struct config_listener *fresh)
 {
 	struct config_change *change =
 	    add_change(changes, CONFIG_SECTION_LISTENER);
-	struct side sides[2];
 
 	if (change == NULL)
 		return -ENOMEM;
@@ -261,12 +273,8 @@ add_listener(struct config_changes *changes, const struct config_listener *old,
 	change->kind = fresh ? CONFIG_ADDED : CONFIG_REMOVED;
 	if (old == NULL || fresh == NULL)
 		return 0;
-	memset(sides, 0, sizeof(sides));
-	sides[0].base = old;
-	sides[1].base = fresh;
-	sides[1].sources = fresh->sources;
-	sides[1].source_count = fresh->source_count;
-	return compare_section(change, OPTION_LISTENER, &sides[0], &sides[1]);
+	return compare_pair(change, OPTION_LISTENER, old, fresh, fresh->sources,
+	    fresh->source_count);
 }
 
 static int
@@ -275,7 +283,6 @@ add_upstream(struct config_changes *changes, const struct config_upstream *old,
 {
 	struct config_change *change =
 	    add_change(changes, CONFIG_SECTION_UPSTREAM);
-	struct side sides[2];
 
 	if (change == NULL)
 		return -ENOMEM;
@@ -285,12 +292,8 @@ add_upstream(struct config_changes *changes, const struct config_upstream *old,
 	change->kind = fresh ? CONFIG_ADDED : CONFIG_REMOVED;
 	if (old == NULL || fresh == NULL)
 		return 0;
-	memset(sides, 0, sizeof(sides));
-	sides[0].base = old;
-	sides[1].base = fresh;
-	sides[1].sources = fresh->sources;
-	sides[1].source_count = fresh->source_count;
-	return compare_section(change, OPTION_UPSTREAM, &sides[0], &sides[1]);
+	return compare_pair(change, OPTION_UPSTREAM, old, fresh, fresh->sources,
+	    fresh->source_count);
 }
 
 static int
@@ -298,16 +301,11 @@ compare_weir(struct config_changes *changes, const struct config *old,
     const struct config *fresh)
 {
 	struct config_change *change = add_change(changes, CONFIG_SECTION_WEIR);
-	struct side sides[2];
 
 	if (change == NULL)
 		return -ENOMEM;
-	memset(sides, 0, sizeof(sides));
-	sides[0].base = old;
-	sides[1].base = fresh;
-	sides[1].sources = fresh->sources;
-	sides[1].source_count = fresh->source_count;
-	return compare_section(change, OPTION_WEIR, &sides[0], &sides[1]);
+	return compare_pair(change, OPTION_WEIR, old, fresh, fresh->sources,
+	    fresh->source_count);
 }
 
 static int
