@@ -579,6 +579,29 @@ def test_reuse_port_is_a_socket_for_each(weir):
         assert served(w.connect())
 
 
+def test_closed_is_said_once_every_worker_has_closed(weir):
+    w = weir(ECHO + "reuse_port = yes\nbacklog = 500\n", keys=TWO)
+    late = next(iter(workers(w)))
+    os.kill(late, signal.SIGSTOP)
+    try:
+        waiting = [w.connect() for _ in range(300)]
+        said, began = [], time.monotonic()
+        asker = threading.Thread(target=lambda: said.append(w.ctl("close l")))
+        asker.start()
+        eventually(lambda: accepting(w.pid).count(w.port()) == 0,
+                   "the master to have closed")
+    finally:
+        os.kill(late, signal.SIGCONT)
+    asker.join()
+    # A worker that is silent for a second is not waited for.
+    if time.monotonic() - began < 1:
+        with pytest.raises(ConnectionRefusedError):
+            w.connect()
+    assert said == ["closed"]
+    # Who waited at the door was let in before.
+    assert all(served(c) for c in waiting)
+
+
 def test_a_unix_socket_is_shared_and_removed_at_the_end(weir, folder):
     path = folder / "s"
     w = weir(f"[listener l]\nlisten = unix:{path}\nmode = echo\n", keys=TWO)
