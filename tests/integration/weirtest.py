@@ -268,7 +268,9 @@ class Weir:
                     return False
             except FileNotFoundError:
                 return False
-        return all(self.addresses(n) for n in self.names)
+        # Listeners are told one by one, and read so: "ready" comes after all.
+        return (self.log_find(r' ready version=|"message": ?"ready"')
+                and all(self.addresses(n) for n in self.names))
 
     # ---- its log ----
 
