@@ -15,6 +15,7 @@
 #include "control/stats_json.h"
 #include "process/fleet.h"
 #include "proxy/proxy.h"
+#include "util/strbuf.h"
 #include "util/text.h"
 
 /* ---- one connection ---- */
@@ -95,10 +96,66 @@ on_closed(int err, unsigned silent, void *user)
 	answer_listener(user, err, silent, "closed", "closed");
 }
 
+#define UNBOUND_TOLD 3 /* of a range of ports that may be thousands */
+
+struct unbound {
+	struct strbuf text;
+	size_t count;
+};
+
+static void
+add_unbound(const char *address, int err, uint64_t retry_ms, void *user)
+{
+	struct unbound *unbound = user;
+	char pause[TEXT_NUMBER];
+
+	if (++unbound->count > UNBOUND_TOLD)
+		return;
+	strbuf_format(&unbound->text, "%s%s: %s",
+	    unbound->count > 1 ? "; " : "", address, weir_error_text(err));
+	if (retry_ms > 0)
+		strbuf_format(&unbound->text, " (tried again in %s)",
+		    text_from_duration(retry_ms, pause));
+}
+
+static void
+answer_unbound(struct command *command)
+{
+	struct unbound unbound = {STRBUF_NULL, 0};
+	const char *name = command->arguments[0];
+
+	proxy_listener_each_unbound(
+	    command->subject->proxy, name, add_unbound, &unbound);
+	if (unbound.count > UNBOUND_TOLD)
+		strbuf_format(&unbound.text, "; and %zu more",
+		    unbound.count - UNBOUND_TOLD);
+	if (unbound.text.failed)
+		command->answer.text.failed = true;
+	else
+		answer_error(&command->answer,
+		    "listener \"%s\" could not be opened: %s", name,
+		    strbuf_get(&unbound.text));
+	strbuf_free(&unbound.text);
+	command_finish(command);
+}
+
 static void
 on_opened(int err, unsigned silent, void *user)
 {
-	answer_listener(user, err, silent, "opened", "open");
+	struct command *command = user;
+
+	command->call = NULL;
+	if (err == -ENOTCONN) {
+		answer_unbound(command);
+	} else if (err == -EHOSTDOWN) {
+		answer_error(&command->answer,
+		    "listener \"%s\" opens by itself once one of its servers "
+		    "is usable: when_down = close",
+		    command->arguments[0]);
+		command_finish(command);
+	} else {
+		answer_listener(command, err, silent, "opened", "open");
+	}
 }
 
 /* Whether the argument names one; else that was answered. */

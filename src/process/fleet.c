@@ -250,8 +250,11 @@ int
 fleet_listener_open(struct fleet *fleet, const char *name, fleet_done *done,
     void *user, struct fleet_call **call)
 {
-	return answer(
-	    done, proxy_listener_open(fleet->options.proxy, name), user, call);
+	int err = proxy_listener_open(fleet->options.proxy, name);
+
+	if (err != 0)
+		return answer(done, err, user, call);
+	return calls_open(fleet, name, done, user, call);
 }
 
 /* ---- orders ---- */

@@ -174,7 +174,9 @@ int fleet_kill(struct fleet *fleet, uint64_t id, fleet_done *done, void *user,
     struct fleet_call **call);
 
 /* Close the sockets of a listener in all processes, and open them again;
- * -ENOENT, -EALREADY, or -EBUSY while draining. */
+ * -ENOENT, -EALREADY, or -EBUSY while draining. Opening them ends when it is
+ * known what came of it, and each process accepts; -EHOSTDOWN, or as
+ * proxy_listener_opened(). */
 int fleet_listener_close(struct fleet *fleet, const char *name,
     fleet_done *done, void *user, struct fleet_call **call);
 int fleet_listener_open(struct fleet *fleet, const char *name, fleet_done *done,

@@ -16,6 +16,10 @@
 
 #include "process/rows.h"
 
+/* How often it is looked whether a listener is open: a turn of the loop is all
+ * that it takes. */
+#define OPENING_MS 1
+
 static uint64_t
 bit_of(const struct member *member)
 {
@@ -77,6 +81,8 @@ go_on(struct fleet_call *call)
 		finish(call);
 }
 
+static void look_whether_open(struct fleet_call *call);
+
 static void
 on_timeout(struct weir_timer *timer, void *user)
 {
@@ -84,6 +90,10 @@ on_timeout(struct weir_timer *timer, void *user)
 	struct member *member;
 
 	(void)timer;
+	if (call->opening) {
+		look_whether_open(call);
+		return;
+	}
 	TAILQ_FOREACH (member, &call->fleet->members, next) {
 		if ((call->waiting & bit_of(member)) == 0)
 			continue;
@@ -141,13 +151,23 @@ wait_for_answers(struct fleet_call *call)
 		on_timeout(call->timer, call);
 }
 
+static void
+send_to_all(
+    struct fleet_call *call, uint32_t kind, const struct fleet_message *message)
+{
+	struct member *member;
+
+	TAILQ_FOREACH (member, &call->fleet->members, next)
+		if (can_be_asked(member))
+			send_to(call, member, kind, message);
+}
+
 int
 calls_ask(struct fleet *fleet, const struct fleet_question *question,
     uint32_t kind, struct fleet_call **ret)
 {
 	struct fleet_call *call =
 	    call_new(fleet, question->done, question->user);
-	struct member *member;
 
 	if (call == NULL)
 		return -ENOMEM;
@@ -158,12 +178,48 @@ calls_ask(struct fleet *fleet, const struct fleet_question *question,
 		call->any_is_enough = true;
 		call->err = -ENOENT;
 	}
-	TAILQ_FOREACH (member, &fleet->members, next)
-		if (can_be_asked(member))
-			send_to(call, member, kind, &question->message);
+	send_to_all(call, kind, &question->message);
 	if (ret != NULL)
 		*ret = call->waiting != 0 ? call : NULL;
 	wait_for_answers(call);
+	return 0;
+}
+
+/* ---- opening a listener ---- */
+
+/* Messages are read in their order: who answers has the sockets. */
+static void
+look_whether_open(struct fleet_call *call)
+{
+	const struct fleet_message nothing = {0};
+	struct fleet *fleet = call->fleet;
+
+	call->err = proxy_listener_opened(fleet->options.proxy, call->listener);
+	if (call->err == -EINPROGRESS &&
+	    weir_timer_start(call->timer, OPENING_MS) == 0)
+		return;
+	call->opening = false;
+	if (fleet_is_master(fleet))
+		master_sync_sockets(fleet);
+	send_to_all(call, ASK_REFRESH, &nothing);
+	wait_for_answers(call);
+}
+
+int
+calls_open(struct fleet *fleet, const char *listener, fleet_done *done,
+    void *user, struct fleet_call **ret)
+{
+	struct fleet_call *call = call_new(fleet, done, user);
+
+	if (call == NULL)
+		return -ENOMEM;
+	call->listener = strdup(listener);
+	call->opening = true;
+	if (call->listener == NULL || weir_timer_start(call->timer, 0) != 0) {
+		call_free(call);
+		return -ENOMEM;
+	}
+	*ret = call;
 	return 0;
 }
 

@@ -139,6 +139,7 @@ struct fleet_call {
 	fleet_done *done;
 	fleet_part *part;	       /* or NULL */
 	const struct fleet_rows *rows; /* of a list; or NULL */
+	bool opening; /* nobody is asked before the listener is bound */
 	void *user;
 	uint64_t patience_ms;
 
@@ -165,6 +166,11 @@ int calls_ask(struct fleet *fleet, const struct fleet_question *question,
 int calls_list(struct fleet *fleet, const char *listener,
     const struct fleet_rows *rows, void *user, struct fleet_call **ret);
 void calls_more(struct fleet_call *call);
+
+/* Wait until a listener that was told to open is open, in all workers; or it
+ * is known that it cannot be. */
+int calls_open(struct fleet *fleet, const char *listener, fleet_done *done,
+    void *user, struct fleet_call **ret);
 
 /* A worker has answered, or never will. */
 void calls_rows(struct fleet *fleet, const struct member *member, uint32_t id,

@@ -97,6 +97,7 @@ listener_shut(struct listener *listener, bool for_good)
 	{
 		if (socket->retry != NULL)
 			weir_timer_stop(socket->retry);
+		socket->opening = false;
 		if (socket->fd != -1 && !for_good)
 			continue;
 		socket->resting = false;

@@ -58,7 +58,9 @@ struct listener_socket {
 	struct reload_socket *prepared;
 	struct weir_timer *retry; /* to bind again; or NULL */
 	uint64_t retry_ms;	  /* the pause before the last try */
+	int err;		  /* why the last try failed */
 	bool starting, retrying, open;
+	bool opening; /* anew: what comes of it is not known yet */
 	bool resting; /* out of descriptors */
 	bool beside;  /* shares its port with one that is leaving */
 	bool leaving; /* in listener.leaving */

@@ -112,6 +112,7 @@ on_listening(struct weir_server *server, void *user)
 
 	(void)server;
 	socket->open = true;
+	socket->opening = false;
 	keep_port(socket);
 	if (socket->prepared != NULL && reload_socket_done(socket->prepared, 0))
 		return;
@@ -200,7 +201,8 @@ on_error(struct weir_server *server, int err, void *user)
 	char text[WEIR_ADDRESS_TEXT];
 
 	(void)server;
-	socket->resting = false;
+	socket->resting = socket->opening = false;
+	socket->err = err;
 	if (socket->prepared != NULL &&
 	    reload_socket_done(socket->prepared, err))
 		return;
@@ -353,9 +355,11 @@ listener_socket_reopen(struct listener_socket *socket)
 	/* One that waits for its last connection is replaced. */
 	if (make_server(socket) == 0) {
 		weir_server_free(old);
+		socket->opening = true;
 		listener_socket_start(socket);
 		return;
 	}
+	socket->err = -ENOMEM;
 	listener_log_refused(socket->listener, socket->config->text, -ENOMEM);
 }
 

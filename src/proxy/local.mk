@@ -23,8 +23,8 @@ noinst_LTLIBRARIES += %D%/libproxy.la
     %D%/upstream_pick.c %D%/upstream_priv.h \
     %D%/upstream_queue.c %D%/upstream_use.c %D%/when_down.c
 
-# What is told of them.
-%C%_libproxy_la_SOURCES += %D%/walk.c
+# What is told of them, and what weirctl does with them.
+%C%_libproxy_la_SOURCES += %D%/proxy_control.c %D%/walk.c
 
 # What comes before a session begins, and TLS.
 %C%_libproxy_la_SOURCES += %D%/session_begin.c %D%/session_front.c \

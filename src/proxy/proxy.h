@@ -246,10 +246,22 @@ int proxy_kill(struct proxy *proxy, uint64_t id);
  * Close the listening sockets of a listener, so that clients are refused
  * (inherited ones are only not accepted from), and open them again; a failure
  * to bind again is logged. Open connections go on either way.
- * Returns 0, -ENOENT, -EALREADY, or -EBUSY while draining.
+ * Returns 0, -ENOENT, -EALREADY, -EBUSY while draining; or -EHOSTDOWN of one
+ * that when_down keeps closed, and that opens by itself.
  */
 int proxy_listener_close(struct proxy *proxy, const char *name);
 int proxy_listener_open(struct proxy *proxy, const char *name);
+
+/* What came of the latter, which is known after a turn of the loop: 0,
+ * -EINPROGRESS until then, -ENOTCONN where an address could not be bound,
+ * -ECANCELED where it is closed again, or -ENOENT where it is gone. */
+int proxy_listener_opened(const struct proxy *proxy, const char *name);
+
+/* Call fn for each of its addresses that is not bound: why, and the pause until
+ * it is tried again (0: it is not). address lasts until fn returns. */
+void proxy_listener_each_unbound(const struct proxy *proxy, const char *name,
+    void (*fn)(const char *address, int err, uint64_t retry_ms, void *user),
+    void *user);
 
 /* Log the figures of each listener (SIGUSR1). */
 void proxy_log_figures(const struct proxy *proxy);

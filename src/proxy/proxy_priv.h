@@ -81,6 +81,8 @@ void proxy_tell_session(const struct proxy *proxy,
  * to look after them, where there is one that wants it. */
 void proxy_watch_down(struct proxy *proxy);
 void proxy_check_down(struct proxy *proxy);
+/* Whether a listener would not be closed at once for that. */
+bool proxy_may_open(const struct listener *listener);
 
 /* A session began or ended; a listening socket was closed. */
 void proxy_changed(struct proxy *proxy);

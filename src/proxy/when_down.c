@@ -89,6 +89,13 @@ on_timer(struct weir_timer *timer, void *user)
 	(void)weir_timer_start(timer, LOOK_MS);
 }
 
+bool
+proxy_may_open(const struct listener *listener)
+{
+	return listener->proxy->down_timer == NULL || !is_watched(listener) ||
+	       any_usable(listener);
+}
+
 static bool
 any_watched(const struct proxy *proxy)
 {

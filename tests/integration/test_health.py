@@ -248,6 +248,24 @@ def test_when_down_close_is_a_refusal_until_one_is_back(
     assert len(set(w.addresses("f"))) == 1
 
 
+def test_when_down_close_is_not_opened_by_hand(weir, checked):
+    a = checked(b"a")
+    w = weir(config([a.address], SEND_EXPECT, "when_down = close\n"))
+    assert ask(w) == b"a"
+    a.how = "close"
+    w.wait_log("clients are refused")
+    assert "opens by itself" in w.ctl_error("open f")
+    # By hand it is closed for good, until it is opened by hand.
+    assert w.ctl("close f") == "closed"
+    assert "opens by itself" in w.ctl_error("open f")
+    assert refused(w)
+    assert not w.log_find("clients may come again")
+    a.how = "well"
+    w.wait_log("clients may come again")
+    eventually(lambda: not refused(w), "clients come again")
+    assert ask(w) == b"a"
+
+
 def test_when_down_close_is_over_with_a_reload(weir, checked):
     a = checked(b"a")
     a.how = "close"

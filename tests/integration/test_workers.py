@@ -161,7 +161,7 @@ def test_a_listener_is_closed_and_opened_in_all(weir):
     assert w.listener()["state"] == "closed"
     assert all(served(c) for cs in found.values() for c in cs)
     assert w.ctl("open l") == "opened"
-    eventually(lambda: w.listener()["state"] == "open", "it to be open")
+    assert w.listener()["state"] == "open"
 
     def both():
         return set(clients_of_each(w)) == set(found)
@@ -574,7 +574,7 @@ def test_reuse_port_is_a_socket_for_each(weir):
         with pytest.raises(ConnectionRefusedError):
             w.connect()
     w.ctl("open l")
-    eventually(lambda: w.listener()["state"] == "open", "it to be open")
+    assert w.listener()["state"] == "open"
     for _ in range(10):
         assert served(w.connect())
 
@@ -600,6 +600,28 @@ def test_closed_is_said_once_every_worker_has_closed(weir):
     assert said == ["closed"]
     # Who waited at the door was let in before.
     assert all(served(c) for c in waiting)
+
+
+@pytest.mark.parametrize("keys", ["", "reuse_port = yes\n",
+                                  "bind_retry = 45m\n"])
+def test_opened_is_not_said_of_one_that_cannot_be_bound(weir, keys):
+    w = weir(ECHO + keys, keys=TWO)
+    w.ctl("close l")
+    with socket.socket() as s:
+        # Without REUSEPORT nobody may share it.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", w.port()))
+        s.listen()
+        error = w.ctl_error("open l")
+        assert f"{w.address()}: Address already in use" in error
+        assert ("tried again in 45m" in error) == ("retry" in keys)
+        assert w.weirctl("open", "l", check=False).returncode == 1
+        assert w.listener()["state"] == "closed"
+    assert w.ctl("open l") == "opened"
+    # Each worker accepts by now.
+    for pid in workers(w):
+        assert accepting(pid).count(w.port()) == 1
+    assert served(w.connect())
 
 
 def test_a_unix_socket_is_shared_and_removed_at_the_end(weir, folder):

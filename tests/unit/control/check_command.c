@@ -760,6 +760,28 @@ START_TEST(a_listener_is_closed_and_opened)
 	proxy.listener_result = -ENOMEM;
 	check_refused("open web",
 	    "listener \"web\" could not be opened: Cannot allocate memory");
+	proxy.listener_result = -EHOSTDOWN;
+	check_refused("open web",
+	    "listener \"web\" opens by itself once one of its servers is "
+	    "usable: when_down = close");
+}
+END_TEST
+
+START_TEST(the_addresses_that_cannot_be_bound_are_told)
+{
+	proxy.listener_result = -ENOTCONN;
+	proxy.unbound = 3;
+	check_refused("open web",
+	    "listener \"web\" could not be opened: "
+	    "127.0.0.1:80: Address already in use (tried again in 1500ms); "
+	    "127.0.0.1:81: Permission denied; "
+	    "127.0.0.1:82: Permission denied");
+	proxy.unbound = 1000;
+	check_refused("open web",
+	    "listener \"web\" could not be opened: "
+	    "127.0.0.1:80: Address already in use (tried again in 1500ms); "
+	    "127.0.0.1:81: Permission denied; "
+	    "127.0.0.1:82: Permission denied; and 997 more");
 }
 END_TEST
 
@@ -863,6 +885,7 @@ command_suite(void)
 	tcase_add_test(tc, drain_changes_the_health_alone);
 	tcase_add_test(tc, kill_takes_an_id);
 	tcase_add_test(tc, a_listener_is_closed_and_opened);
+	tcase_add_test(tc, the_addresses_that_cannot_be_bound_are_told);
 	tcase_add_test(tc, the_log_level_is_set);
 	tcase_add_test(tc, shutdown_is_left_to_the_caller);
 	tcase_add_test(tc, half_a_line_may_ask_but_not_change);

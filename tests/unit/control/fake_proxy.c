@@ -7,6 +7,7 @@
 
 #include "tests/unit/control/fake_proxy.h"
 
+#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,23 @@ int
 proxy_listener_open(struct proxy *proxy, const char *name)
 {
 	return set_state(proxy, name, LISTENER_OPEN);
+}
+
+void
+proxy_listener_each_unbound(const struct proxy *proxy, const char *name,
+    void (*fn)(const char *address, int err, uint64_t retry_ms, void *user),
+    void *user)
+{
+	char address[32];
+	unsigned i;
+
+	ck_assert_str_eq(name, "web");
+	for (i = 0; i < proxy->unbound; i++) {
+		(void)snprintf(
+		    address, sizeof(address), "127.0.0.1:%u", 80 + i);
+		fn(address, i == 0 ? -EADDRINUSE : -EACCES, i == 0 ? 1500 : 0,
+		    user);
+	}
 }
 
 /* ---- upstreams ---- */

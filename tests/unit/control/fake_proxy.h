@@ -25,6 +25,7 @@ struct proxy {
 	struct config *config; /* the test's */
 	uint64_t killed;       /* the id that was killed last */
 	int listener_result;   /* of open and close, where it is not 0 */
+	unsigned unbound;      /* addresses of "web" */
 };
 
 /* Two open listeners, "web" with so many sessions and "db" without; and two
