@@ -268,8 +268,9 @@ def test_when_down_close_is_not_opened_by_hand(weir, checked):
 
 def test_when_down_close_is_over_with_a_reload(weir, checked):
     a = checked(b"a")
-    a.how = "close"
     w = weir(config([a.address], SEND_EXPECT, "when_down = close\n"))
+    assert ask(w) == b"a"
+    a.how = "close"
     w.wait_log("clients are refused")
     eventually(lambda: refused(w), "clients are refused")
     with open(w.config_path) as f:
