@@ -22,23 +22,15 @@
 
 #include "tls_support.h"
 
-#define ANSWER	(5 * 1024 * 1024)
-#define UPDATES 2000
+/* The kernel's buffers are kept small (keep_little): then little has to wait as
+ * well as much, and valgrind has less to do. */
+#define UPDATES 100
 #define CHUNK	(128 * 1024)
 #define BUFFER	(64 * 1024)
-#define KERNEL	(24 * 1024 * 1024) /* what its buffers hold at the most */
-
-/* More than these; under valgrind not much more. */
-static size_t lots;
-
-static void
-choose_lots(void)
-{
-	const char *scale = getenv("WEIR_TIME_SCALE");
-	bool slow = scale != NULL && atoi(scale) >= 10;
-
-	lots = (slow ? 26 : 64) * (size_t)(1024 * 1024);
-}
+#define LITTLE	(64 * 1024)
+#define ANSWER	(1024 * 1024)
+#define KERNEL	(2 * 1024 * 1024) /* what its buffers hold at the most */
+#define LOTS	(3 * 1024 * 1024)
 
 static struct credentials authority, org;
 static struct weir_loop *loop;
@@ -46,6 +38,17 @@ static struct weir_tls_context *at_server, *at_client;
 static SSL_CTX *ssl_server, *ssl_client;
 static struct weir_server *server;
 static unsigned short port;
+
+static void
+keep_little(int fd)
+{
+	const int little = LITTLE;
+
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
+}
 
 /* ---- our side ---- */
 
@@ -148,6 +151,7 @@ on_connection(struct weir_server *s, struct weir_socket *socket, void *user)
 	weir_socket_free(side.socket);
 	side.socket = socket;
 	side.closed = side.secure = side.ended = false;
+	keep_little(weir_socket_fd(socket));
 	weir_socket_set_handlers(socket, &handlers, &side);
 }
 
@@ -412,10 +416,10 @@ sends_much(SSL *ssl, int fd)
 {
 	int err;
 
-	(void)fd;
+	keep_little(fd);
 	if (SSL_do_handshake(ssl) != 1)
 		return 1;
-	err = write_much(ssl, lots);
+	err = write_much(ssl, LOTS);
 	if (err == 0 && SSL_shutdown(ssl) != 0)
 		err = 2;
 	/* A close before our tickets are read would be a reset. */
@@ -425,10 +429,10 @@ sends_much(SSL *ssl, int fd)
 static int
 takes_much(SSL *ssl, int fd)
 {
-	(void)fd;
+	keep_little(fd);
 	if (SSL_do_handshake(ssl) != 1)
 		return 1;
-	return SSL_shutdown(ssl) == 0 ? read_answer(ssl, lots) : 2;
+	return SSL_shutdown(ssl) == 0 ? read_answer(ssl, LOTS) : 2;
 }
 
 /* ---- OpenSSL by itself ---- */
@@ -605,14 +609,14 @@ write_on(struct weir_socket *s)
 	size_t i;
 	int err = 0;
 
-	while (far_written < lots && err == 0) {
+	while (far_written < LOTS && err == 0) {
 		for (i = 0; i < CHUNK; i++)
 			data[i] = byte_at(far_written + i);
 		err = weir_socket_write(s, data, CHUNK);
 		ck_assert_int_ge(err, 0);
 		far_written += CHUNK;
 	}
-	if (far_written == lots)
+	if (far_written == LOTS)
 		(void)weir_socket_end(s);
 }
 
@@ -635,6 +639,7 @@ on_far_connection(struct weir_server *s, struct weir_socket *socket, void *user)
 	(void)s;
 	(void)user;
 	far = socket;
+	keep_little(weir_socket_fd(socket));
 	weir_socket_set_handlers(socket, &far_handlers, NULL);
 	if (far_writes)
 		write_on(socket);
@@ -644,6 +649,17 @@ on_far_connection(struct weir_server *s, struct weir_socket *socket, void *user)
 
 static const struct weir_server_handlers far_server_handlers = {
     .on_connection = on_far_connection,
+};
+
+static void
+on_back_connect(struct weir_socket *s, void *user)
+{
+	(void)user;
+	keep_little(weir_socket_fd(s));
+}
+
+static const struct weir_socket_handlers small = {
+    .on_connect = on_back_connect,
 };
 
 static const struct weir_socket_handlers piped = {
@@ -663,9 +679,10 @@ on_front(struct weir_server *s, struct weir_socket *socket, void *user)
 	(void)s;
 	(void)user;
 	side.socket = socket;
+	keep_little(weir_socket_fd(socket));
 	weir_socket_set_handlers(socket, &piped, &side);
 	ck_assert_int_eq(
-	    weir_socket_new(&back, loop, &half_open, NULL, NULL), 0);
+	    weir_socket_new(&back, loop, &half_open, &small, NULL), 0);
 	ck_assert_int_eq(
 	    weir_address_set_ip(&address, "127.0.0.1", far_port), 0);
 	ck_assert_int_eq(weir_socket_connect(back, &address, NULL), 0);
@@ -684,7 +701,6 @@ static void
 set_up_pipes(void)
 {
 	set_up();
-	choose_lots();
 	back = far = NULL;
 	far_got = far_wrong = far_written = 0;
 	far_ended = far_writes = false;
@@ -742,7 +758,7 @@ START_TEST(a_pipe_from_tls_waits_for_its_reader)
 	ck_assert_uint_eq(weir_socket_buffered(back), 0);
 	weir_socket_resume(far);
 	ck_assert(run_until(loop, far_has_ended, NULL));
-	ck_assert_uint_eq(far_got, lots);
+	ck_assert_uint_eq(far_got, LOTS);
 	ck_assert_uint_eq(far_wrong, 0);
 	ck_assert_int_eq(weir_socket_end(far), 0);
 	ck_assert(run_until(loop, is_closed, &side));
@@ -762,8 +778,8 @@ START_TEST(a_pipe_to_tls_waits_for_its_reader)
 	ck_assert(run_until(loop, is_closed, &side));
 	ck_assert_int_eq(side.error, 0);
 	ck_assert_int_eq(peer_wait(peer), 0);
-	ck_assert_uint_eq(weir_socket_bytes_delivered(side.socket), lots);
-	ck_assert_uint_eq(weir_socket_bytes_read(back), lots);
+	ck_assert_uint_eq(weir_socket_bytes_delivered(side.socket), LOTS);
+	ck_assert_uint_eq(weir_socket_bytes_read(back), LOTS);
 }
 END_TEST
 
@@ -791,6 +807,7 @@ START_TEST(a_pipe_to_tls_holds_no_more_than_its_buffer)
 	ck_assert(run_until(loop, has_far, NULL));
 	while (!reader.secure)
 		run_a_little(loop);
+	keep_little(weir_socket_fd(reader.socket));
 	ck_assert_uint_lt(wait_until_it_rests(back), KERNEL);
 	ck_assert_uint_le(weir_socket_held(back), BUFFER);
 	/* One batch may be encrypted and wait. */
@@ -800,7 +817,7 @@ START_TEST(a_pipe_to_tls_holds_no_more_than_its_buffer)
 		run_a_little(loop);
 	ck_assert_int_eq(weir_socket_end(reader.socket), 0);
 	ck_assert(run_until(loop, is_closed, &side));
-	ck_assert_uint_eq(reader.got, lots);
+	ck_assert_uint_eq(reader.got, LOTS);
 	ck_assert_uint_eq(reader.sum, 0);
 	ck_assert_int_eq(reader.error, 0);
 	weir_socket_free(reader.socket);
@@ -822,7 +839,7 @@ START_TEST(a_pipe_that_is_undone_loses_nothing)
 	ck_assert_uint_le(far_got, rested);
 	ck_assert_int_eq(weir_socket_pipe(side.socket, back, &options), 0);
 	ck_assert(run_until(loop, far_has_ended, NULL));
-	ck_assert_uint_eq(far_got, lots);
+	ck_assert_uint_eq(far_got, LOTS);
 	ck_assert_uint_eq(far_wrong, 0);
 	ck_assert_int_eq(weir_socket_end(far), 0);
 	ck_assert(run_until(loop, is_closed, &side));
