@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from weirtest import (DEADLINE, PROGRAM, Weir, answer_at_end, built, echo,
+from weirtest import (DEADLINE, PROGRAM, answer_at_end, built, echo,
                       ended, environment, eventually, free_port, is_root,
                       parse_fields, read_all, read_exactly, reset)
 
@@ -253,28 +253,21 @@ def test_probes_and_resets_are_no_errors_in_the_log(weir, backend):
 
 @pytest.mark.valgrind
 @pytest.mark.parametrize("where", ["log", "access"])
-def test_a_full_disk_stops_nothing(weir, folder, where):
+def test_a_full_disk_stops_nothing(make, folder, where):
     keys = {"log": "file:/dev/full"} if where == "log" else {}
     path = folder / "s"
     text = f"[listener l]\nlisten = unix:{path}\nmode = echo\n"
     text += ("access_log = on\n" if where == "log"
              else "access_log = file:/dev/full\n")
-    w = weir_without_log(weir, text, keys)
+    w = make(text, keys=keys)
+    w.names = []  # its log may not tell where it listens
+    w.start()
     for _ in range(50):
         c = w.connect(address=f"unix:{path}")
         c.sendall(b"x")
         assert c.recv(1) == b"x"
         c.close()
     w.wait_figures("l", connections=0, accepted=50)
-
-
-def weir_without_log(weir, text, keys):
-    """Started, though its log may not tell where it listens."""
-    names, Weir.addresses = Weir.addresses, lambda self, name: ["unix:"]
-    try:
-        return weir(text, keys=keys)
-    finally:
-        Weir.addresses = names
 
 
 def test_a_log_that_nobody_reads_stops_nothing(make, folder):
