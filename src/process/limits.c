@@ -75,7 +75,7 @@ limits_describe(char **text, uint64_t connections, size_t per_connection,
 	uint64_t share = connections / workers + (connections % workers != 0);
 	uint64_t needed = limits_fds_needed(share, per_connection, reserved);
 	uint64_t enough = limits_connections(fds, per_connection, reserved);
-	bool suffices = needed <= fds;
+	bool suffices = enough > 0 && needed <= fds;
 	char where[48] = "";
 	int length;
 
@@ -88,6 +88,12 @@ limits_describe(char **text, uint64_t connections, size_t per_connection,
 		    "max_connections %" PRIu64 " needs %" PRIu64
 		    " descriptors%s; there is no limit",
 		    connections, needed, where);
+	else if (enough == 0)
+		length = asprintf(text,
+		    "the limit of descriptors, %" PRIu64
+		    ", allows no connection: weir will not start with fewer "
+		    "than %" PRIu64 "; raise it (ulimit -n, LimitNOFILE=)",
+		    fds, limits_fds_needed(1, per_connection, reserved));
 	else if (suffices)
 		length = asprintf(text,
 		    "max_connections %" PRIu64 " needs %" PRIu64

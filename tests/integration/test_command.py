@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -119,16 +120,33 @@ def test_t_tells_every_mistake_with_file_and_line(folder):
     assert numbers == sorted(numbers)
 
 
+def descriptors(limit):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
 def test_t_warns_where_the_limit_of_descriptors_is_lower(folder):
-    import resource
     path = config(folder, "[weir]\nmax_connections = 5000\n" + ECHO)
-    r = weir_once("-t", "-c", path, setup=lambda: resource.setrlimit(
-        resource.RLIMIT_NOFILE, (100, 100)))
+    r = weir_once("-t", "-c", path, setup=descriptors(1000))
     assert r.returncode == 0
-    said = r.stdout + r.stderr
-    needs = [int(x) for x in re.findall(r"\d+", said)]
-    assert 100 in needs and any(5000 <= n < 30000 for n in needs)
-    assert re.search("(?i)warn|limit", said)
+    needs = [int(x) for x in re.findall(r"\d+", r.stderr)]
+    assert 1000 in needs and any(5000 <= n < 30000 for n in needs)
+    assert re.search("(?i)warning.*limit", r.stderr)
+
+
+@pytest.mark.parametrize("keys", ["", "max_connections = 5000\n",
+                                  "workers = 3\n"])
+def test_t_says_where_the_limit_allows_no_start(folder, keys):
+    path = config(folder, f"[weir]\ncontrol = off\n{keys}{ECHO}")
+    r = weir_once("-t", "-c", path, setup=descriptors(100))
+    assert r.returncode == 0
+    few = int(re.search(r"warning: .* 100, allows no connection: weir will not "
+                        r"start with fewer than (\d+);", r.stderr)[1])
+    # And that is so.
+    assert "allows no connection" not in weir_once(
+        "-t", "-c", path, setup=descriptors(few)).stderr
+    r = weir_once("-c", path, setup=descriptors(few - 1))
+    assert r.returncode == 1
+    assert f"needed={few}" in r.stderr
 
 
 def test_t_opens_no_port_and_touches_nothing(folder):

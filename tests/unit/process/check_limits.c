@@ -61,6 +61,14 @@ START_TEST(a_description_says_whether_the_limit_suffices)
 	    "max_connections 9000 needs 18032 descriptors; the limit is 1024, "
 	    "which is enough for 496 connections: raise it (ulimit -n, "
 	    "LimitNOFILE=) or lower max_connections");
+	expect(9000, 33, 0,
+	    "the limit of descriptors, 33, allows no connection: weir will "
+	    "not start with fewer than 34; raise it (ulimit -n, "
+	    "LimitNOFILE=)");
+	expect(0, 33, 0,
+	    "the limit of descriptors, 33, allows no connection: weir will "
+	    "not start with fewer than 34; raise it (ulimit -n, "
+	    "LimitNOFILE=)");
 	expect(9000, 18032, 1,
 	    "max_connections 9000 needs 18032 descriptors; the limit is "
 	    "18032");
