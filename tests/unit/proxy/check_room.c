@@ -133,6 +133,58 @@ START_TEST(those_that_wait_are_closed_at_the_end)
 }
 END_TEST
 
+/* What each of two workers would have in a process of its own. */
+static struct {
+	struct proxy proxy;
+	struct listener listener;
+	bool has;
+} racer[2];
+
+static void
+stay(unsigned worker)
+{
+	racer[worker].has = false;
+}
+
+static bool
+take_room(unsigned worker)
+{
+	racer[worker].has = room_take(&racer[worker].listener);
+	return racer[worker].has;
+}
+
+static void
+give_room(unsigned worker)
+{
+	if (racer[worker].has)
+		room_give(&racer[worker].listener);
+}
+
+START_TEST(two_that_come_at_one_moment_never_have_the_last_place)
+{
+	const struct race race = {stay, take_room, give_room};
+	unsigned i;
+
+	start(_i == 0 ? "max_connections = 1\n" : "");
+	if (_i == 1)
+		b->proxy->max_connections = 1;
+	for (i = 0; i < 2; i++) {
+		racer[i].proxy = *b->proxy;
+		racer[i].proxy.worker = i;
+		racer[i].listener = *b->proxy->listeners[0];
+		racer[i].listener.proxy = &racer[i].proxy;
+		racer[i].listener.slot =
+		    board_listener_slot(b->board, i, racer[i].listener.row);
+	}
+	ck_assert(race_is_fair(&race));
+	/* And nothing is left of those that did not get it. */
+	ck_assert_uint_eq(bench_figures(b, 0).connections, 0);
+	ck_assert_uint_eq(atomic_load(&other()->connections), 0);
+	ck_assert_uint_eq(board_connections(b->board), 0);
+	finish();
+}
+END_TEST
+
 START_TEST(max_rate_is_of_all)
 {
 	struct board_listener *row;
@@ -191,6 +243,8 @@ main(void)
 	tcase_add_test(tc, one_that_came_too_late_waits_and_is_served);
 	tcase_add_test(tc, one_that_waits_may_leave);
 	tcase_add_test(tc, those_that_wait_are_closed_at_the_end);
+	tcase_add_loop_test(
+	    tc, two_that_come_at_one_moment_never_have_the_last_place, 0, 2);
 	tcase_add_test(tc, max_rate_is_of_all);
 	tcase_add_test(
 	    tc, who_has_many_leaves_the_next_to_others_but_not_for_ever);

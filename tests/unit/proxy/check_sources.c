@@ -107,6 +107,40 @@ START_TEST(one_more_than_the_most_is_refused_until_one_leaves)
 }
 END_TEST
 
+static uint64_t wanted;
+static bool has[2];
+
+static void
+stay(unsigned worker)
+{
+	has[worker] = false;
+}
+
+static bool
+take_one(unsigned worker)
+{
+	has[worker] = sources_add(board, worker, wanted, 1) == 0;
+	return has[worker];
+}
+
+static void
+give_one(unsigned worker)
+{
+	if (has[worker])
+		sources_remove(board, worker, wanted);
+}
+
+START_TEST(two_that_come_at_one_moment_never_have_the_last_place)
+{
+	const struct race race = {stay, take_one, give_one};
+
+	wanted = hash_of("192.0.2.1", 0);
+	ck_assert(race_is_fair(&race));
+	ck_assert_uint_eq(taken(0), 0);
+	ck_assert_uint_eq(taken(1), 0);
+}
+END_TEST
+
 START_TEST(a_source_is_one_for_all_workers_and_another_for_each_listener)
 {
 	uint64_t a = hash_of("192.0.2.1", 0), other = hash_of("192.0.2.1", 1);
@@ -191,6 +225,8 @@ main(void)
 	tcase_add_test(tc, an_ipv6_network_of_64_bits_is_one_source);
 	tcase_add_test(tc, users_of_a_unix_socket_are_sources);
 	tcase_add_test(tc, one_more_than_the_most_is_refused_until_one_leaves);
+	tcase_add_test(
+	    tc, two_that_come_at_one_moment_never_have_the_last_place);
 	tcase_add_test(
 	    tc, a_source_is_one_for_all_workers_and_another_for_each_listener);
 	tcase_add_test(tc, the_sources_of_a_worker_that_ended_are_free);

@@ -309,6 +309,46 @@ START_TEST(places_and_the_queue_are_counted_over_all_workers)
 }
 END_TEST
 
+static void
+come(unsigned worker)
+{
+	const struct upstream_wish wish = {0};
+
+	if (upstream_begin(&uses[worker].use, all[worker], config->upstreams[0],
+		&wish) != 0)
+		abort();
+}
+
+static bool
+take_server(unsigned worker)
+{
+	struct use *u = &uses[worker];
+
+	return upstream_pick(&u->use, &u->at) == UPSTREAM_SERVER;
+}
+
+static void
+leave(unsigned worker)
+{
+	upstream_end(&uses[worker].use);
+}
+
+START_TEST(two_that_come_at_one_moment_never_have_the_last_place)
+{
+	const struct race race = {come, take_server, leave};
+
+	start("[upstream u]\nserver = 127.0.0.1:1 max_connections=1\n");
+	/* What a worker makes of the board is made once. */
+	(void)pick(0, 0);
+	(void)pick(1, 1);
+	upstream_end(&uses[0].use);
+	upstream_end(&uses[1].use);
+	ck_assert(race_is_fair(&race));
+	ck_assert_uint_eq(board_server_connections(board, 0), 0);
+	stop();
+}
+END_TEST
+
 START_TEST(the_first_that_waits_is_the_first_that_is_let_in)
 {
 	start(FULL_OF("0"));
@@ -660,6 +700,8 @@ main(void)
 	tcase_add_test(pick_case, a_trial_that_says_nothing_is_another_ones);
 	tcase_add_test(
 	    pick_case, places_and_the_queue_are_counted_over_all_workers);
+	tcase_add_test(
+	    pick_case, two_that_come_at_one_moment_never_have_the_last_place);
 	tcase_add_test(
 	    pick_case, the_first_that_waits_is_the_first_that_is_let_in);
 	tcase_add_test(

@@ -5,11 +5,13 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -541,6 +543,76 @@ under_valgrind(void)
 	const char *preload = getenv("LD_PRELOAD");
 
 	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
+/* ---- two that want the same ---- */
+
+#define RACE_US	      50
+#define RACE_MEETINGS 500
+
+static const struct race *race;
+static volatile sig_atomic_t race_open;	  /* worker 0 may be interrupted */
+static volatile sig_atomic_t race_inside; /* worker 1 has the place */
+static volatile sig_atomic_t race_meetings, race_taken;
+
+/* Worker 1: it takes the place if it can, and gives it back the next time. */
+static void
+on_race_signal(int signo)
+{
+	(void)signo;
+	if (!race_open)
+		return;
+	race_meetings++;
+	if (race_inside) {
+		race->give(1);
+		race_inside = false;
+		return;
+	}
+	race->prepare(1);
+	if (race->take(1)) {
+		race_inside = true;
+		race_taken++;
+	} else {
+		race->give(1);
+	}
+}
+
+/* Worker 0. */
+static bool
+race_once(unsigned *taken)
+{
+	bool has, both;
+
+	race->prepare(0);
+	race_open = true;
+	has = race->take(0);
+	race_open = false;
+	both = has && race_inside;
+	*taken += has;
+	race->give(0);
+	return !both;
+}
+
+bool
+race_is_fair(const struct race *given)
+{
+	const struct itimerval often = {{0, RACE_US}, {0, RACE_US}}, off = {0};
+	struct sigaction action = {
+	    .sa_handler = on_race_signal, .sa_flags = SA_RESTART};
+	bool fair = true;
+	unsigned taken = 0;
+
+	race = given;
+	race_open = race_inside = race_meetings = race_taken = 0;
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	while (fair && race_meetings < RACE_MEETINGS)
+		fair = race_once(&taken);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &off, NULL), 0);
+	(void)signal(SIGALRM, SIG_DFL);
+	if (race_inside)
+		race->give(1);
+	return fair && taken > 0 && race_taken > 0;
 }
 
 int

@@ -106,6 +106,20 @@ size_t stuff(struct bench *b, int fd);
  * that is not there. */
 bool under_valgrind(void);
 
+/*
+ * Two workers of which one comes while the other is about to take a place,
+ * wherever it is in doing so: a signal interrupts it. Only take is interrupted;
+ * what it needs is made by prepare. False where both had the place at once, or
+ * one of them never had it. No assertions in these: libcheck's are slow, and
+ * not for a signal's handler.
+ */
+struct race {
+	void (*prepare)(unsigned worker);
+	bool (*take)(unsigned worker);
+	void (*give)(unsigned worker); /* whether it was taken or not */
+};
+bool race_is_fair(const struct race *race);
+
 int support_run(Suite *suite);
 
 #endif
