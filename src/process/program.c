@@ -5,12 +5,19 @@
  * one at that place, or behind a link, is the one that runs; only where that
  * name says nothing is it the file that runs now. What the service manager
  * said to this process, and to no other, is left out of the environment.
+ *
+ * Between the two stands a parent that does nothing: it is forked from here,
+ * and the program from it. When it ends, the program becomes the child of
+ * whoever watches over this one, init or the service manager, as a main process
+ * has to be: systemd waits for the end of no other, and would end it at once
+ * where it was to drain.
  */
 #include "config.h"
 
 #include "process/program.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -266,47 +273,178 @@ make_room(void)
 	return 0;
 }
 
-/* What the child says of its exec: nothing, or why it failed. */
-static int
-wait_for_exec(int fd, pid_t pid, char **error)
+/* What is said of it: its id, and 0, or why it could not be started. */
+struct word {
+	pid_t pid;
+	int err;
+};
+
+static void
+say(int fd, pid_t pid, int err)
 {
-	int err = 0;
+	const struct word word = {.pid = pid, .err = err};
+
+	(void)!write(fd, &word, sizeof(word));
+}
+
+/* As the program did. */
+_Noreturn static void
+end_like(int status)
+{
+	sigset_t others;
+	int sig;
+
+	if (WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	sig = WTERMSIG(status);
+	(void)prctl(PR_SET_DUMPABLE, 0); /* its core tells nothing */
+	(void)signal(sig, SIG_DFL);
+	(void)sigfillset(&others);
+	(void)sigdelset(&others, sig);
+	(void)kill(getpid(), sig);
+	(void)sigprocmask(SIG_SETMASK, &others, NULL);
+	_exit(128 + sig);
+}
+
+/* Wait for its end; SIGTERM brings it. Who else would end it by its id could
+ * meet another process that has got that by then. */
+_Noreturn static void
+guard(pid_t pid)
+{
+	sigset_t awaited;
+	int status;
+
+	(void)sigemptyset(&awaited);
+	(void)sigaddset(&awaited, SIGCHLD);
+	(void)sigaddset(&awaited, SIGTERM);
+	for (;;) {
+		if (sigwaitinfo(&awaited, NULL) == SIGTERM)
+			(void)kill(pid, SIGKILL);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			end_like(status);
+	}
+}
+
+/* All signals are blocked. */
+_Noreturn static void
+be_parent(int fd, int told, pid_t old)
+{
+	char variable[64];
+	pid_t pid;
+
+	(void)signal(SIGCHLD, SIG_DFL);
+	/* Without the old program the new one is on its own. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != old)
+		_exit(127);
+	pid = fork();
+	if (pid == 0) {
+		say(told, getpid(), 0);
+		run(fd, variable);
+		say(told, getpid(), errno);
+		_exit(127);
+	}
+	if (pid == -1) {
+		say(told, 0, errno);
+		_exit(127);
+	}
+	/* No connection may stay open for this one. */
+	closefrom(0);
+	guard(pid);
+}
+
+/* The next word; false where there is none. */
+static bool
+hear(int fd, struct word *word)
+{
 	ssize_t n;
 
 	do {
-		n = read(fd, &err, sizeof(err));
+		n = read(fd, word, sizeof(*word));
 	} while (n == -1 && errno == EINTR);
-	if (n <= 0)
+	return n == sizeof(*word);
+}
+
+static pid_t
+wait_for(pid_t pid, int *status)
+{
+	pid_t ended;
+
+	do {
+		ended = waitpid(pid, status, 0);
+	} while (ended == -1 && errno == EINTR);
+	return ended;
+}
+
+static int
+wait_for_exec(int fd, struct program_run *ret, char **error)
+{
+	struct word word = {.err = EIO}; /* said by none: it was killed */
+
+	(void)hear(fd, &word);
+	ret->pid = word.pid;
+	if (word.err == 0 && !hear(fd, &word))
 		return 0;
-	(void)waitpid(pid, NULL, 0);
-	return failure(
-	    error, -err, "cannot start %s: %s", program.path, strerror(err));
+	(void)wait_for(ret->parent, NULL);
+	return failure(error, -word.err, "cannot start %s: %s", program.path,
+	    strerror(word.err));
+}
+
+/* No handler of ours may run in the child, which has our loop's descriptors. */
+static pid_t
+fork_quietly(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &before);
+	pid = fork();
+	if (pid != 0)
+		(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
 }
 
 int
-program_start(int fd, pid_t *pid, char **error)
+program_start(int fd, struct program_run *ret, char **error)
 {
-	char variable[64];
+	pid_t self = getpid();
 	int told[2], err;
 
+	*ret = (struct program_run){0};
 	if (program.path == NULL || make_room() != 0)
 		return failure(error, -ENOMEM, "out of memory");
 	if (pipe2(told, O_CLOEXEC) == -1)
 		return failure(
 		    error, -errno, "cannot start %s: %m", program.path);
-	*pid = fork();
-	if (*pid == 0) {
-		run(fd, variable);
-		err = errno;
-		(void)!write(told[1], &err, sizeof(err));
-		_exit(127);
-	}
-	err = *pid == -1 ? failure(error, -errno, "cannot fork: %m") : 0;
+	ret->parent = fork_quietly();
+	if (ret->parent == 0)
+		be_parent(fd, told[1], self);
+	err = ret->parent == -1 ? failure(error, -errno, "cannot fork: %m") : 0;
 	(void)close(told[1]);
 	if (err == 0)
-		err = wait_for_exec(told[0], *pid, error);
+		err = wait_for_exec(told[0], ret, error);
 	(void)close(told[0]);
 	return err;
+}
+
+bool
+program_ended(const struct program_run *run, int *status)
+{
+	return waitpid(run->parent, status, WNOHANG) == run->parent;
+}
+
+bool
+program_end(const struct program_run *run, int *status)
+{
+	(void)kill(run->parent, SIGTERM);
+	return wait_for(run->parent, status) == run->parent;
+}
+
+void
+program_let_go(const struct program_run *run)
+{
+	(void)kill(run->parent, SIGKILL);
+	(void)wait_for(run->parent, NULL);
 }
 
 int

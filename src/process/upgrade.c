@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -51,7 +50,7 @@ struct upgrade {
 	const struct upgrade_handlers *handlers;
 	void *user;
 	enum phase phase;
-	pid_t pid;
+	struct program_run run;
 	struct wire *wire;
 	struct migrate *migrate;
 	struct weir_timer *timer;
@@ -73,22 +72,17 @@ reap(struct upgrade *u)
 {
 	static const struct timespec moment = {.tv_nsec = 1000000};
 	char *text = NULL;
-	pid_t pid = 0;
+	bool ended = false;
 	int status, i;
 
 	/* One that ends by itself closes its channel a moment before. */
-	for (i = 0; pid == 0 && i < 20; i++) {
-		pid = waitpid(u->pid, &status, WNOHANG);
-		if (pid == 0)
+	for (i = 0; !ended && i < 20; i++) {
+		ended = program_ended(&u->run, &status);
+		if (!ended)
 			(void)nanosleep(&moment, NULL);
 	}
-	if (pid == 0)
-		(void)kill(u->pid, SIGKILL);
-	while (pid <= 0) {
-		pid = waitpid(u->pid, &status, 0);
-		if (pid == -1 && errno != EINTR)
-			return NULL;
-	}
+	if (!ended && !program_end(&u->run, &status))
+		return NULL;
 	if (WIFEXITED(status))
 		(void)failure(&text, 0, "it ended with exit status %d",
 		    WEXITSTATUS(status));
@@ -114,7 +108,7 @@ give_up(struct upgrade *u, const char *why)
 	wire_free(u->wire);
 	u->wire = NULL;
 	log_error("upgrade failed, going on as before",
-	    LOG_T("program", program_path()), LOG_N("pid", u->pid),
+	    LOG_T("program", program_path()), LOG_N("pid", u->run.pid),
 	    LOG_T("error", why != NULL ? why : failure_text(ended)));
 	free(ended);
 	if (was == MOVING)
@@ -204,12 +198,13 @@ hand_over(struct upgrade *u)
 static void
 over(struct upgrade *u, const struct mover_counts *counts)
 {
-	log_info("upgraded, the new program serves", LOG_N("pid", u->pid),
+	log_info("upgraded, the new program serves", LOG_N("pid", u->run.pid),
 	    LOG_N("moved", counts->moved), LOG_N("stayed", counts->stayed));
 	u->phase = OVER;
 	if (u->options.pidfile != NULL)
 		pidfile_leave(u->options.pidfile);
-	(void)notify_main_pid(u->options.notify, u->pid);
+	program_let_go(&u->run); /* who is told of it must be its parent */
+	(void)notify_main_pid(u->options.notify, u->run.pid);
 	(void)wire_say(u->wire, -1, "over", NULL);
 	u->handlers->on_over(u->user);
 }
@@ -306,7 +301,7 @@ start(struct upgrade *u, char **error)
 		(void)close(fds[1]);
 		return failure(error, err, "%s", weir_error_text(err));
 	}
-	err = program_start(fds[1], &u->pid, error);
+	err = program_start(fds[1], &u->run, error);
 	(void)close(fds[1]);
 	if (err != 0) {
 		wire_free(u->wire);
@@ -325,7 +320,7 @@ upgrade_begin(struct upgrade *u)
 		log_warn(u->phase == OVER
 			     ? "SIGUSR2: another program serves already"
 			     : "SIGUSR2: an upgrade is under way",
-		    LOG_N("pid", u->pid));
+		    LOG_N("pid", u->run.pid));
 		return;
 	}
 	if (start(u, &error) != 0) {
@@ -337,7 +332,7 @@ upgrade_begin(struct upgrade *u)
 	}
 	u->phase = STARTING;
 	log_info("upgrade, starting the program anew",
-	    LOG_T("program", program_path()), LOG_N("pid", u->pid));
+	    LOG_T("program", program_path()), LOG_N("pid", u->run.pid));
 	err = hand_over(u);
 	if (err == 0)
 		err = weir_timer_start(u->timer, patience_ms());
@@ -386,10 +381,8 @@ upgrade_free(struct upgrade *u)
 	if (u == NULL)
 		return;
 	migrate_free(u->migrate);
-	if (u->phase == STARTING || u->phase == MOVING) {
-		(void)kill(u->pid, SIGKILL);
-		(void)waitpid(u->pid, NULL, 0);
-	}
+	if (u->phase == STARTING || u->phase == MOVING)
+		(void)program_end(&u->run, NULL);
 	wire_free(u->wire);
 	weir_timer_free(u->timer);
 	free(u);

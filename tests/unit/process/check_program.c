@@ -7,6 +7,7 @@
 
 #include "process/program.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,13 +76,14 @@ tear_down(void)
 
 /* What the script wrote, once it has ended well. */
 static const char *
-told(pid_t pid)
+told(const struct program_run *run)
 {
 	static char text[4096];
 	int status, fd;
 	ssize_t n;
 
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	while (!program_ended(run, &status))
+		(void)usleep(1000);
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 	fd = open(out, O_RDONLY | O_CLOEXEC);
@@ -96,7 +99,7 @@ START_TEST(it_is_started_as_it_was)
 {
 	char *error = NULL, wanted[PATH_MAX * 2];
 	int pipes[2];
-	pid_t pid;
+	struct program_run run;
 
 	ck_assert_int_eq(chdir(folder), 0);
 	ck_assert_int_eq(setenv("LISTEN_FDS", "7", 1), 0);
@@ -111,11 +114,11 @@ START_TEST(it_is_started_as_it_was)
 	    "echo fd >/proc/self/fd/$WEIR_UPGRADE\n",
 	    0700);
 	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
-	ck_assert_int_eq(program_start(pipes[1], &pid, &error), 0);
+	ck_assert_int_eq(program_start(pipes[1], &run, &error), 0);
 	ck_assert_ptr_null(error);
 	(void)snprintf(
 	    wanted, sizeof(wanted), "-x|two words|yes|none|%s\n", folder);
-	ck_assert_str_eq(told(pid), wanted);
+	ck_assert_str_eq(told(&run), wanted);
 	ck_assert_int_eq(read(pipes[0], wanted, 3), 3);
 	ck_assert_int_eq(strncmp(wanted, "fd\n", 3), 0);
 	(void)close(pipes[0]);
@@ -128,16 +131,16 @@ END_TEST
 START_TEST(one_that_cannot_be_started_is_told)
 {
 	char *error = NULL;
-	pid_t pid;
+	struct program_run run;
 
 	remember("-x", "-y");
-	ck_assert_int_eq(program_start(0, &pid, &error), -ENOENT);
+	ck_assert_int_eq(program_start(0, &run, &error), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(error, path));
 	ck_assert_ptr_nonnull(strstr(error, "No such file"));
 	free(error);
 	error = NULL;
 	write_file(path, "#!/bin/sh\n", 0600);
-	ck_assert_int_eq(program_start(0, &pid, &error), -EACCES);
+	ck_assert_int_eq(program_start(0, &run, &error), -EACCES);
 	free(error);
 	/* Nobody is left to be waited for. */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
@@ -145,11 +148,120 @@ START_TEST(one_that_cannot_be_started_is_told)
 }
 END_TEST
 
+START_TEST(how_it_ended_is_told)
+{
+	static const struct {
+		const char *script;
+		int status;
+	} rows[] = {
+	    {"#!/bin/sh\nexit 7\n", 7 << 8},
+	    {"#!/bin/sh\nkill -KILL $$\n", SIGKILL},
+	    {"#!/bin/sh\nkill -TERM $$\n", SIGTERM},
+	    {"#!/bin/sh\nkill -ABRT $$\n", SIGABRT},
+	};
+	struct program_run run;
+	char *error = NULL;
+	int status;
+	size_t i;
+
+	remember("-x", "-y");
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		write_file(path, rows[i].script, 0700);
+		ck_assert_int_eq(program_start(2, &run, &error), 0);
+		while (!program_ended(&run, &status))
+			(void)usleep(1000);
+		ck_assert_int_eq(status, rows[i].status);
+		ck_assert_int_eq(kill(run.pid, 0), -1);
+	}
+}
+END_TEST
+
+/* What goes on until it is ended, with this pipe held open by it alone. */
+static void
+start_patient(struct program_run *run, int pipes[2])
+{
+	char *error = NULL;
+
+	remember("-x", "-y");
+	write_file(path,
+	    "#!/bin/sh\necho >/proc/self/fd/$WEIR_UPGRADE\nexec sleep 99\n",
+	    0700);
+	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+	ck_assert_int_eq(program_start(pipes[1], run, &error), 0);
+	(void)close(pipes[1]);
+	ck_assert_int_eq(read(pipes[0], &(char){0}, 1), 1);
+}
+
+static void
+wait_for_end_of_all(int fd)
+{
+	ck_assert_int_eq(read(fd, &(char){0}, 1), 0);
+	(void)close(fd);
+}
+
+START_TEST(it_is_ended)
+{
+	struct program_run run;
+	int pipes[2], status;
+
+	start_patient(&run, pipes);
+	ck_assert(!program_ended(&run, &status));
+	ck_assert(program_end(&run, &status));
+	ck_assert_int_eq(status, SIGKILL);
+	wait_for_end_of_all(pipes[0]);
+	ck_assert_int_eq(kill(run.pid, 0), -1);
+}
+END_TEST
+
+/* The service manager is told of a process that is its own child. */
+START_TEST(let_go_it_is_of_whoever_watches_over_us)
+{
+	struct program_run run;
+	int pipes[2], status;
+
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	start_patient(&run, pipes);
+	ck_assert_int_eq(waitpid(run.pid, NULL, WNOHANG), -1);
+	program_let_go(&run);
+	ck_assert_int_eq(waitpid(run.pid, NULL, WNOHANG), 0);
+	ck_assert_int_eq(kill(run.pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(run.pid, &status, 0), run.pid);
+	wait_for_end_of_all(pipes[0]);
+}
+END_TEST
+
+/* Without the old one nobody stands between the new one and its watcher. */
+START_TEST(it_outlives_who_started_it)
+{
+	struct program_run run;
+	int pipes[2], ids[2];
+	pid_t old;
+
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	ck_assert_int_eq(pipe2(ids, O_CLOEXEC), 0);
+	old = fork();
+	if (old == 0) {
+		start_patient(&run, pipes);
+		(void)!write(ids[1], &run, sizeof(run));
+		(void)kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(read(ids[0], &run, sizeof(run)), sizeof(run));
+	ck_assert_int_eq(waitpid(old, NULL, 0), old);
+	ck_assert_int_eq(waitpid(run.parent, NULL, 0), run.parent);
+	ck_assert_int_eq(waitpid(run.pid, NULL, WNOHANG), 0);
+	ck_assert_int_eq(kill(run.pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(run.pid, NULL, 0), run.pid);
+	ck_assert_int_eq(unlink(path), 0);
+	(void)close(ids[0]);
+	(void)close(ids[1]);
+}
+END_TEST
+
 START_TEST(what_came_by_standard_input_comes_again)
 {
 	char *error = NULL, text[8] = "";
 	int pipes[2], i;
-	pid_t pid;
+	struct program_run run;
 
 	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
 	ck_assert_int_eq(write(pipes[1], "conf", 4), 4);
@@ -161,8 +273,8 @@ START_TEST(what_came_by_standard_input_comes_again)
 	ck_assert_str_eq(text, "conf");
 	write_file(path, "#!/bin/sh\ncat >$OUT\n", 0700);
 	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq(program_start(STDERR_FILENO, &pid, &error), 0);
-		ck_assert_str_eq(told(pid), "conf");
+		ck_assert_int_eq(program_start(STDERR_FILENO, &run, &error), 0);
+		ck_assert_str_eq(told(&run), "conf");
 	}
 }
 END_TEST
@@ -202,6 +314,10 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, it_is_started_as_it_was);
 	tcase_add_test(tc, one_that_cannot_be_started_is_told);
+	tcase_add_test(tc, how_it_ended_is_told);
+	tcase_add_test(tc, it_is_ended);
+	tcase_add_test(tc, let_go_it_is_of_whoever_watches_over_us);
+	tcase_add_test(tc, it_outlives_who_started_it);
 	tcase_add_test(tc, what_came_by_standard_input_comes_again);
 	tcase_add_test(tc, only_a_descriptor_that_is_open_is_an_upgrade);
 	suite_add_tcase(suite, tc);
