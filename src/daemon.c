@@ -65,7 +65,8 @@ become_worker(struct daemon *d, int err)
 	d->signals = NULL;
 	weir_timer_free(d->status_timer);
 	weir_timer_free(d->watchdog_timer);
-	d->status_timer = d->watchdog_timer = NULL;
+	weir_timer_free(d->store_timer);
+	d->status_timer = d->watchdog_timer = d->store_timer = NULL;
 	notify_free(d->notify);
 	d->notify = NULL;
 	pidfile_free(d->pidfile);
@@ -108,6 +109,8 @@ clean_up(struct daemon *d, int status)
 		     !fleet_is_worker(d->fleet);
 
 	control_free(d->control);
+	if (d->control_kept != -1)
+		(void)close(d->control_kept);
 	daemon_upgrade_free(d);
 	reload_free(d->reload);
 	daemon_reload_forget(d);
@@ -119,6 +122,7 @@ clean_up(struct daemon *d, int status)
 	signals_stop(d->signals);
 	weir_timer_free(d->status_timer);
 	weir_timer_free(d->watchdog_timer);
+	weir_timer_free(d->store_timer);
 	weir_loop_free(d->loop);
 	pidfile_free(d->pidfile);
 	close_passed(d);
@@ -141,7 +145,11 @@ make_loop(struct daemon *d)
 static int
 run(const struct cli *cli)
 {
-	struct daemon d = {.cli = cli, .config = cli->config};
+	struct daemon d = {
+	    .cli = cli,
+	    .config = cli->config,
+	    .control_kept = -1,
+	};
 	enum detach_side side = DETACH_DAEMON;
 	char *error = NULL;
 	int status = 0;

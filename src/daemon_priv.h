@@ -43,13 +43,14 @@ struct daemon {
 	struct config *next;	       /* ... that it is for */
 	uint32_t prepare_call;
 	struct control *control; /* or NULL */
+	int control_kept;	 /* its socket, of the program before; or -1 */
 	struct control_subject subject;
 	struct signals *signals;
 	struct notify *notify;
 	struct pidfile *pidfile; /* or NULL */
 	struct privileges privileges;
 	struct listen_fds passed;
-	struct weir_timer *status_timer, *watchdog_timer;
+	struct weir_timer *status_timer, *watchdog_timer, *store_timer;
 	uint64_t max_connections;
 	uint64_t told_connections; /* by STATUS= */
 	unsigned workers;
@@ -63,7 +64,9 @@ struct daemon {
 	struct store *store; /* of the service manager */
 	unsigned slot;	     /* on the board */
 	bool told_ready, handed_over;
-	bool kept;	     /* the manager was told of the sockets */
+	bool kept;	 /* the manager was told of the sockets */
+	bool store_told; /* ... and that it does not keep them */
+	unsigned store_tries;
 	uint64_t stop_by_ms; /* when draining ends; 0: it does not stop */
 };
 

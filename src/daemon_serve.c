@@ -34,6 +34,11 @@
 
 #define STATUS_MS 1000 /* STATUS= at the most so often */
 
+/* The manager's queue is short: after so long the rest of the sockets is told,
+ * so often until it counts as one that takes none. */
+#define STORE_MS    5
+#define STORE_TRIES 2000
+
 /* What an end may take beyond the draining, and until the next word of it. */
 #define STOP_GRACE_MS 10000
 
@@ -84,10 +89,14 @@ on_drained(struct fleet *fleet, uint64_t destroyed, void *user)
 		    LOG_N("destroyed", destroyed));
 	else
 		log_info("stopped, every connection had ended");
-	if (d->control != NULL)
-		control_stop(d->control);
-	else
+	if (d->control == NULL) {
 		daemon_leave(d);
+		return;
+	}
+	/* Who comes now is answered by the next one. */
+	if (store_has_control(d->store))
+		control_release(d->control);
+	control_stop(d->control);
 }
 
 static void
@@ -232,6 +241,31 @@ on_watchdog(struct weir_timer *timer, void *user)
 	(void)weir_timer_start(timer, notify_watchdog_ms(d->notify));
 }
 
+/* Tell the manager which sockets to keep, by and by. */
+static void
+on_store(struct weir_timer *timer, void *user)
+{
+	struct daemon *d = user;
+	struct store_control_socket control = {
+	    .path = d->control != NULL ? control_path(d->control) : NULL,
+	    .fd = d->control != NULL ? control_fd(d->control) : -1,
+	};
+	int err;
+
+	if (d->handed_over || d->stop_by_ms != 0)
+		return;
+	err = store_sync(d->store, d->notify, d->proxy, &control);
+	if (err == -EAGAIN && ++d->store_tries < STORE_TRIES &&
+	    weir_timer_start(timer, STORE_MS) == 0)
+		return;
+	d->store_tries = 0;
+	if (err == 0 || d->store_told)
+		return;
+	d->store_told = true;
+	log_warn("the service manager does not keep all sockets over a restart",
+	    LOG_T("error", weir_error_text(err)));
+}
+
 static int
 start_timers(struct daemon *d)
 {
@@ -244,6 +278,11 @@ start_timers(struct daemon *d)
 			weir_timer_unref(d->status_timer);
 		if (err == 0 && fleet_is_master(d->fleet))
 			err = weir_timer_start(d->status_timer, STATUS_MS);
+		if (err == 0)
+			err = weir_timer_new(
+			    &d->store_timer, d->loop, on_store, d);
+		if (err == 0)
+			weir_timer_unref(d->store_timer);
 	}
 	if (err == 0 && ms > 0) {
 		err =
@@ -335,8 +374,9 @@ daemon_serves(struct daemon *d)
 	log_info("ready", LOG_T("version", weir_version()),
 	    LOG_N("workers", d->workers),
 	    LOG_N("max_connections", d->max_connections));
+	if (d->store_timer != NULL)
+		on_store(d->store_timer, d);
 	d->kept = true;
-	store_sync(d->store, d->notify, d->proxy);
 	(void)notify_ready(d->notify, "0 connections");
 }
 
@@ -412,9 +452,9 @@ on_bound(struct proxy *proxy, void *user)
 	    .reload = d->reload,
 	    .verbose = d->cli->verbose,
 	};
-	if (d->takeover != NULL)
-		options.fd = takeover_control(d->takeover, options.path);
-	options.take_up = d->takeover != NULL && options.fd != -1;
+	options.fd = d->control_kept;
+	d->control_kept = -1;
+	options.take_up = options.fd != -1;
 	err = control_start(
 	    &d->control, d->loop, &d->subject, &options, &control_handlers, d);
 	if (err != 0)
@@ -444,8 +484,9 @@ on_sockets(struct proxy *proxy, void *user)
 
 	(void)proxy;
 	fleet_sockets_changed(d->fleet);
-	if (d->kept && !d->handed_over && d->stop_by_ms == 0)
-		store_sync(d->store, d->notify, d->proxy);
+	/* A reload changes many, one after the other: they are told at once. */
+	if (d->kept && d->store_timer != NULL)
+		(void)weir_timer_start(d->store_timer, 0);
 }
 
 const struct proxy_handlers daemon_proxy_handlers = {

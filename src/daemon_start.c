@@ -193,6 +193,30 @@ claim_slot(struct daemon *d)
 	return slot < 0 ? slot : 0;
 }
 
+/* What was listened on before this program. */
+static int
+take_sockets(struct daemon *d, struct proxy_options *options)
+{
+	const char *control = d->config->control;
+	struct proxy_handed_fd before;
+	int err = 0;
+
+	if (d->takeover == NULL) {
+		if (control != NULL)
+			d->control_kept = store_control(d->store, control);
+		options->handed =
+		    store_sockets(d->store, &options->handed_count);
+		return 0;
+	}
+	options->handed = takeover_sockets(d->takeover, &options->handed_count);
+	err = store_inherit(d->store, options->handed, options->handed_count);
+	if (err == 0 && takeover_see_control(d->takeover, &before))
+		err = store_inherit(d->store, &before, 1);
+	if (control != NULL)
+		d->control_kept = takeover_control(d->takeover, control);
+	return err;
+}
+
 int
 daemon_start(struct daemon *d)
 {
@@ -216,11 +240,8 @@ daemon_start(struct daemon *d)
 		err = claim_slot(d);
 	options.board = fleet_options.board = d->board;
 	options.worker = fleet_options.slot = d->slot;
-	if (d->takeover != NULL)
-		options.handed =
-		    takeover_sockets(d->takeover, &options.handed_count);
-	else
-		options.handed = store_sockets(d->store, &options.handed_count);
+	if (err == 0)
+		err = take_sockets(d, &options);
 	if (err == 0)
 		err = proxy_new(
 		    &d->proxy, d->loop, &options, &daemon_proxy_handlers, d);

@@ -34,8 +34,10 @@ control_of(const char **path, void *user)
 {
 	const struct daemon *d = user;
 
-	*path = d->config->control;
-	return d->control != NULL ? control_fd(d->control) : -1;
+	if (d->control == NULL)
+		return -1;
+	*path = control_path(d->control);
+	return control_fd(d->control);
 }
 
 static void

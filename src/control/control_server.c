@@ -33,6 +33,7 @@ struct control {
 	const struct control_handlers *handlers;
 	void *user;
 	struct weir_server *server; /* owned */
+	char *path;		    /* owned */
 	struct weir_timer *timer;   /* owned; of stopping */
 	uint64_t stop_ms;
 	unsigned depth; /* of handlers that are being called */
@@ -52,6 +53,7 @@ destroy(struct control *control)
 		control_client_free(client);
 	weir_timer_free(control->timer);
 	weir_server_free(control->server);
+	free(control->path);
 	free(control);
 }
 
@@ -137,6 +139,12 @@ control_stop(struct control *control)
 	(void)weir_server_close(control->server);
 	if (weir_timer_start(control->timer, 0) != 0)
 		log_error("control socket: out of memory at its end");
+}
+
+const char *
+control_path(const struct control *control)
+{
+	return control->path;
 }
 
 int
@@ -327,7 +335,10 @@ control_start(struct control **ret, struct weir_loop *loop,
 	control->owner.on_gone = on_gone;
 	control->owner.user = control;
 	LIST_INIT(&control->owner.clients);
-	err = weir_timer_new(&control->timer, loop, on_timer, control);
+	control->path = strdup(options->path);
+	err = control->path != NULL
+		  ? weir_timer_new(&control->timer, loop, on_timer, control)
+		  : -ENOMEM;
 	if (err == 0)
 		err = weir_server_new(&control->server, loop, &server_options,
 		    &server_handlers, control);

@@ -78,6 +78,8 @@ void control_stop(struct control *control);
 
 /* The listening descriptor, still the control's; -1 where there is none. */
 int control_fd(const struct control *control);
+/* As it was given, whatever the configuration says by now. */
+const char *control_path(const struct control *control);
 
 /* The socket that was taken up is no other program's any more. */
 void control_own_path(struct control *control);

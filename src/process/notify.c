@@ -25,8 +25,8 @@
 /* The kernel takes no more descriptors than this in one message. */
 #define FDS_A_MESSAGE 253
 
-/* How long a manager may take for one message of the store. */
-#define STORE_MS 200
+/* How long one that must not get lost may wait for room. */
+#define SURELY_MS 200
 
 struct notify {
 	int fd; /* -1: there is nobody to tell */
@@ -173,10 +173,29 @@ send_with_fds(
 	return sent < 0 ? -errno : 0;
 }
 
+/*
+ * What must not get lost, even if the queue is full just now: of our sockets,
+ * say. A manager that reads nothing for so long has other troubles.
+ */
+static int
+send_surely(struct notify *notify, const char *text)
+{
+	static const struct timespec moment = {.tv_nsec = 1000000};
+	int result, i;
+
+	for (i = 0;; i++) {
+		result = send_with_fds(notify, text, NULL, 0);
+		if (result != -EAGAIN || i == SURELY_MS)
+			return result;
+		(void)nanosleep(&moment, NULL);
+	}
+}
+
 /* Send "head" and "STATUS=status"; a line in status must not become a
  * statement of its own. */
 static int
-send_status(struct notify *notify, const char *head, const char *status)
+send_status(
+    struct notify *notify, const char *head, const char *status, bool surely)
 {
 	char *text;
 	int result;
@@ -184,13 +203,15 @@ send_status(struct notify *notify, const char *head, const char *status)
 	if (notify->fd < 0)
 		return 0;
 	if (status == NULL)
-		return send_with_fds(notify, head, NULL, 0);
+		return surely ? send_surely(notify, head)
+			      : send_with_fds(notify, head, NULL, 0);
 	if (asprintf(&text, "%sSTATUS=%s", head, status) < 0)
 		return -ENOMEM;
 	for (char *c = text + strlen(head); *c != '\0'; c++)
 		if (*c == '\n' || *c == '\r')
 			*c = ' ';
-	result = send_with_fds(notify, text, NULL, 0);
+	result = surely ? send_surely(notify, text)
+			: send_with_fds(notify, text, NULL, 0);
 	free(text);
 	return result;
 }
@@ -198,22 +219,27 @@ send_status(struct notify *notify, const char *head, const char *status)
 int
 notify_ready(struct notify *notify, const char *status)
 {
-	return send_status(notify, "READY=1\n", status);
+	return send_status(notify, "READY=1\n", status, true);
 }
 
 int
 notify_stopping(struct notify *notify, const char *status)
 {
-	return send_status(notify, "STOPPING=1\n", status);
+	return send_status(notify, "STOPPING=1\n", status, true);
 }
 
 int
 notify_main_pid(struct notify *notify, pid_t pid)
 {
 	char text[40];
+	int result;
 
 	snprintf(text, sizeof(text), "MAINPID=%ld", (long)pid);
-	return send_status(notify, text, NULL);
+	result = send_status(notify, text, NULL, true);
+	if (notify->fd >= 0)
+		close(notify->fd);
+	notify->fd = -1;
+	return result;
 }
 
 int
@@ -225,7 +251,7 @@ notify_reloading(struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-	return send_status(notify, text, NULL);
+	return send_status(notify, text, NULL, true);
 }
 
 int
@@ -242,7 +268,7 @@ notify_status(struct notify *notify, const char *format, ...)
 	va_end(arguments);
 	if (result < 0)
 		return -ENOMEM;
-	result = send_status(notify, "", status);
+	result = send_status(notify, "", status, false);
 	free(status);
 	return result;
 }
@@ -254,13 +280,13 @@ notify_draining(struct notify *notify, const char *status, uint64_t ms)
 
 	snprintf(
 	    head, sizeof(head), "EXTEND_TIMEOUT_USEC=%" PRIu64 "\n", ms * 1000);
-	return send_status(notify, head, status);
+	return send_status(notify, head, status, false);
 }
 
 int
 notify_watchdog(struct notify *notify)
 {
-	return send_status(notify, "WATCHDOG=1", NULL);
+	return send_status(notify, "WATCHDOG=1", NULL, false);
 }
 
 /* ---- descriptors ---- */
@@ -278,21 +304,6 @@ is_fd_name(const char *name)
 	return true;
 }
 
-/* Its queue is short, and there may be many of these: wait a moment. */
-static int
-send_patiently(
-    struct notify *notify, const char *text, const int *fds, size_t count)
-{
-	static const struct timespec moment = {.tv_nsec = 1000000};
-	int result = send_with_fds(notify, text, fds, count);
-
-	for (int i = 0; i < STORE_MS && result == -EAGAIN; i++) {
-		(void)nanosleep(&moment, NULL);
-		result = send_with_fds(notify, text, fds, count);
-	}
-	return result;
-}
-
 int
 notify_store_fds(
     struct notify *notify, const char *name, const int *fds, size_t count)
@@ -308,7 +319,7 @@ notify_store_fds(
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	while (count > 0) {
 		size_t part = count < FDS_A_MESSAGE ? count : FDS_A_MESSAGE;
-		int result = send_patiently(notify, text, fds, part);
+		int result = send_with_fds(notify, text, fds, part);
 
 		if (result < 0)
 			return result;
@@ -328,5 +339,5 @@ notify_remove_fds(struct notify *notify, const char *name)
 	if (!is_fd_name(name))
 		return -EINVAL;
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	return send_patiently(notify, text, NULL, 0);
+	return send_with_fds(notify, text, NULL, 0);
 }

@@ -1,8 +1,8 @@
 /*
  * Telling the service manager how it goes: systemd's notification protocol,
  * without its library. Without NOTIFY_SOCKET every call does nothing and
- * returns 0. No call waits, but those of the store a moment: what the manager
- * has no room for is -EAGAIN.
+ * returns 0. What the manager has no room for is -EAGAIN; but a change of state
+ * waits for that a moment first, since nobody would tell of it again.
  */
 #ifndef PROCESS_NOTIFY_H
 #define PROCESS_NOTIFY_H
@@ -30,8 +30,8 @@ bool notify_enabled(const struct notify *notify);
 /* READY=1 with STATUS=; status may be NULL. */
 int notify_ready(struct notify *notify, const char *status);
 int notify_stopping(struct notify *notify, const char *status);
-/* MAINPID=: another process is the service from here on, and this one is not
- * listened to any more. */
+/* MAINPID=: another process is the service from here on. This one would not be
+ * listened to any more, so it says nothing more. */
 int notify_main_pid(struct notify *notify, pid_t pid);
 /* RELOADING=1 with the time; to be followed by notify_ready(). */
 int notify_reloading(struct notify *notify);

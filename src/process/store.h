@@ -26,14 +26,35 @@ void store_free(struct store *store); /* NULL is fine */
 struct proxy_handed_fd *store_sockets(struct store *store, size_t *count);
 
 /*
- * Have the manager keep each socket that is listened on now, but those that it
- * passed itself, and forget the others. To be called once this process serves,
- * and when that has changed. NULL for either is fine, and does nothing.
+ * What the program before this one listened on is kept under its name, if at
+ * all: store_sync() forgets what this one does not. Returns 0 or -ENOMEM.
  */
-void store_sync(
-    struct store *store, struct notify *notify, const struct proxy *proxy);
+int store_inherit(
+    struct store *store, const struct proxy_handed_fd *sockets, size_t count);
+
+/* The control socket of that path, which is the caller's; -1: none was kept,
+ * or its file is gone. To be asked before the proxy has the others. */
+int store_control(struct store *store, const char *path);
+
+/* What there is besides the listeners'. */
+struct store_control_socket {
+	const char *path; /* NULL: none */
+	int fd;
+};
+
+/*
+ * Have the manager keep each socket that is listened on now, but those that it
+ * passed itself, and forget the others; only what has changed is said. To be
+ * called once this process serves, and when that has changed. Returns 0,
+ * -EAGAIN where the manager has no room for the rest now, or what it is that
+ * not all can be kept for. NULL for store or notify is fine, and does nothing.
+ */
+int store_sync(struct store *store, struct notify *notify,
+    const struct proxy *proxy, const struct store_control_socket *control);
 
 /* Whether it was asked to keep any: their files must not be removed. */
 bool store_used(const struct store *store);
+/* Whether it keeps that of the control socket. */
+bool store_has_control(const struct store *store);
 
 #endif

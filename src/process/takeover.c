@@ -353,6 +353,17 @@ takeover_control(struct takeover *t, const char *path)
 	return take_named(&t->control, path);
 }
 
+bool
+takeover_see_control(const struct takeover *t, struct proxy_handed_fd *ret)
+{
+	*ret = (struct proxy_handed_fd){
+	    .fd = t->control.fd,
+	    .listener = "",
+	    .text = t->control.path,
+	};
+	return ret->fd != -1;
+}
+
 struct proxy_handed_fd *
 takeover_sockets(struct takeover *t, size_t *count)
 {

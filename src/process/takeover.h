@@ -41,6 +41,11 @@ int takeover_board(struct takeover *takeover);
 int takeover_pidfile(struct takeover *takeover, const char *path);
 int takeover_control(struct takeover *takeover, const char *path);
 
+/* The control socket as a listener's without a name; it is not taken. False:
+ * there is none. */
+bool takeover_see_control(
+    const struct takeover *takeover, struct proxy_handed_fd *ret);
+
 /* For proxy_options; the takeover's. */
 struct proxy_handed_fd *takeover_sockets(
     struct takeover *takeover, size_t *count);

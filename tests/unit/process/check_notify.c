@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <check.h>
 #include <errno.h>
@@ -147,6 +148,22 @@ START_TEST(children_do_not_inherit_the_environment)
 }
 END_TEST
 
+START_TEST(once_another_process_serves_this_one_is_silent)
+{
+	char wanted[40];
+
+	start();
+	snprintf(wanted, sizeof(wanted), "MAINPID=%d", 1234567);
+	ck_assert_int_eq(notify_main_pid(notify, 1234567), 0);
+	ck_assert_str_eq(receive(), wanted);
+	ck_assert(!notify_enabled(notify));
+	ck_assert_int_eq(notify_status(notify, "still there"), 0);
+	ck_assert_int_eq(notify_watchdog(notify), 0);
+	ck_assert_int_eq(recv(manager, text, sizeof(text), 0), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+END_TEST
+
 START_TEST(without_a_manager_nothing_is_told)
 {
 	int fd = open("/dev/null", O_RDONLY);
@@ -193,6 +210,32 @@ START_TEST(a_manager_that_does_not_read_is_not_waited_for)
 	for (int i = 0; i < 100000 && result == 0; i++)
 		result = notify_watchdog(notify);
 	ck_assert_int_eq(result, -EAGAIN);
+}
+END_TEST
+
+/* Its queue is full of something else, and nobody would say it again. */
+START_TEST(a_change_of_state_waits_for_room)
+{
+	int status;
+	pid_t pid;
+
+	start();
+	while (notify_watchdog(notify) == 0)
+		;
+	pid = fork();
+	if (pid == 0) {
+		while (recv(manager, text, sizeof(text), 0) < 0 ||
+		       strncmp(text, "READY=1", 7) != 0)
+			(void)usleep(10);
+		_exit(0);
+	}
+	ck_assert_int_eq(notify_ready(notify, NULL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	/* But not for ever. */
+	while (notify_watchdog(notify) == 0)
+		;
+	ck_assert_int_eq(notify_ready(notify, NULL), -EAGAIN);
 }
 END_TEST
 
@@ -346,9 +389,11 @@ main(void)
 	tcase_add_test(tcase, a_reload_says_when_it_began);
 	tcase_add_test(tcase, a_line_in_a_status_is_no_statement);
 	tcase_add_test(tcase, children_do_not_inherit_the_environment);
+	tcase_add_test(tcase, once_another_process_serves_this_one_is_silent);
 	tcase_add_test(tcase, without_a_manager_nothing_is_told);
 	tcase_add_test(tcase, an_abstract_socket_is_reached_too);
 	tcase_add_test(tcase, a_manager_that_does_not_read_is_not_waited_for);
+	tcase_add_test(tcase, a_change_of_state_waits_for_room);
 	tcase_add_test(tcase, a_manager_that_is_gone_is_an_error);
 	tcase_add_test(tcase, half_of_the_watchdogs_time_is_the_interval);
 	tcase_add_test(tcase, malformed_values_are_errors_that_tell_nobody);

@@ -149,6 +149,33 @@ START_TEST(what_came_back_is_told_apart_from_what_was_passed)
 }
 END_TEST
 
+static void
+note_fd(const char *listener, const char *listen, int fd, bool inherited,
+    void *user)
+{
+	(void)listener;
+	(void)listen;
+	(void)inherited;
+	*(int *)user = fd;
+}
+
+static int
+listening_fd(void)
+{
+	int fd = -1;
+
+	proxy_each_listening(b->proxy, note_fd, &fd);
+	return fd;
+}
+
+static const struct store_control_socket no_control = {.path = NULL};
+
+static void
+sync_all(const struct store_control_socket *control)
+{
+	ck_assert_int_eq(store_sync(store, notify, b->proxy, control), 0);
+}
+
 START_TEST(what_is_listened_on_is_kept_and_what_was_is_forgotten)
 {
 	static char old[] = "weir=old=*%3A1";
@@ -162,7 +189,7 @@ START_TEST(what_is_listened_on_is_kept_and_what_was_is_forgotten)
 	    "[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"
 	    "mode = echo\n[listener c]\nlisten = unix:@weir=check%d\nmode = echo\n",
 	    getpid());
-	store_sync(store, notify, b->proxy);
+	sync_all(&no_control);
 	hears("FDSTOREREMOVE=1|FDNAME=weir=old=*%3A1");
 	hears("FDSTORE=1");
 	ck_assert_ptr_nonnull(strstr(text, "FDNAME=weir=a=127.0.0.1%3A0"));
@@ -170,13 +197,157 @@ START_TEST(what_is_listened_on_is_kept_and_what_was_is_forgotten)
 	hears("FDNAME=weir=c=unix%3A@weir%3Dcheck");
 	hears("");
 	ck_assert(store_used(store));
-	/* One that is closed is not kept any more. */
-	ck_assert_int_eq(proxy_listener_close(b->proxy, "c"), 0);
-	store_sync(store, notify, b->proxy);
-	hears("FDSTOREREMOVE=1");
-	hears("FDSTOREREMOVE=1");
-	hears("weir=a=");
+	/* What stays is not told again. */
+	sync_all(&no_control);
 	hears("");
+	/* One that is closed is not kept any more; another is, when it is
+	 * opened again. */
+	ck_assert_int_eq(proxy_listener_close(b->proxy, "c"), 0);
+	sync_all(&no_control);
+	hears("FDSTOREREMOVE=1|FDNAME=weir=c=");
+	hears("");
+	ck_assert_int_eq(proxy_listener_open(b->proxy, "c"), 0);
+	sync_all(&no_control);
+	hears("FDSTORE=1");
+	ck_assert_ptr_nonnull(strstr(text, "FDNAME=weir=c="));
+	hears("");
+	bench_close(b);
+}
+END_TEST
+
+/* Of a range, say: a name stands for all of its sockets. */
+START_TEST(one_of_a_name_that_goes_takes_the_others_along)
+{
+	static char name[] = "weir=a=127.0.0.1%3A0";
+	struct proxy_handed_fd before = {.listener = "a"};
+	char *rows[] = {name};
+	struct listen_fds fds = passed(rows, 1);
+
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	free(fds.fds);
+	bench_start(b,
+	    "[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"
+	    "mode = echo\n");
+	sync_all(&no_control);
+	hears("FDSTOREREMOVE=1");
+	hears("FDSTORE=1");
+	hears("");
+	before.text = "127.0.0.1:0";
+	before.fd = store_sockets(store, &(size_t){0})->fd;
+	ck_assert_int_eq(store_inherit(store, &before, 1), 0);
+	sync_all(&no_control);
+	hears("FDSTOREREMOVE=1");
+	hears("FDSTORE=1");
+	hears("");
+	bench_close(b);
+	(void)close(before.fd);
+}
+END_TEST
+
+/* Its program may have kept them or not. */
+START_TEST(what_the_program_before_listened_on_is_told_again_or_forgotten)
+{
+	struct proxy_handed_fd before[] = {
+	    {.listener = "gone", .text = "*:1"}, {.listener = "a"}};
+	struct listen_fds fds = {.count = 0};
+	const char *at;
+
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	bench_start(b,
+	    "[weir]\ncontrol = off\n[listener a]\nlisten = unix:@weir-in%d\n"
+	    "mode = echo\n",
+	    getpid());
+	sync_all(&no_control);
+	hears("FDNAME=weir=a=");
+	store_free(store);
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	at = b->config->listeners[0]->listen[0].text;
+	before[1].text = at;
+	before[1].fd = listening_fd();
+	before[0].fd = STDIN_FILENO;
+	ck_assert_int_eq(store_inherit(store, before, 2), 0);
+	sync_all(&no_control);
+	hears("FDSTOREREMOVE=1|FDNAME=weir=gone=*%3A1");
+	hears("FDSTORE=1");
+	hears("");
+	sync_all(&no_control);
+	hears("");
+	bench_close(b);
+}
+END_TEST
+
+START_TEST(the_control_socket_is_kept_too)
+{
+	char path[64], name[80];
+	char *rows[] = {name};
+	struct store_control_socket control = {.path = path};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct listen_fds fds = {.count = 0};
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/tmp/check_store.%d", getpid());
+	(void)snprintf(name, sizeof(name), "weir==%s", path);
+	control.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(address.sun_path, path);
+	ck_assert_int_eq(
+	    bind(control.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	bench_start(b,
+	    "[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"
+	    "mode = echo\n");
+	ck_assert(!store_has_control(store));
+	sync_all(&control);
+	ck_assert(store_has_control(store));
+	hears(name);
+	hears("FDNAME=weir=a=");
+	hears("");
+	sync_all(&no_control);
+	ck_assert(!store_has_control(store));
+	hears("FDSTOREREMOVE=1|FDNAME=weir==");
+	store_free(store);
+	/* It comes back, while it has its file. */
+	fds = passed(rows, 1);
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	ck_assert_int_eq(store_control(store, "/tmp"), -1);
+	fd = store_control(store, path);
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(store_control(store, path), -1);
+	(void)close(fd);
+	free(fds.fds);
+	store_free(store);
+	ck_assert_int_eq(unlink(path), 0);
+	fds = passed(rows, 1);
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	ck_assert_int_eq(store_control(store, path), -1);
+	(void)close(store_sockets(store, &(size_t){0})->fd);
+	free(fds.fds);
+	bench_close(b);
+	(void)close(control.fd);
+}
+END_TEST
+
+/* A manager that is slow holds up nobody, and in the end has all. */
+START_TEST(what_there_is_no_room_for_is_told_later)
+{
+	struct listen_fds fds = {.count = 0};
+	size_t heard_of = 0;
+	int err = -EAGAIN, rounds;
+
+	ck_assert_int_eq(store_new(&store, &fds), 0);
+	bench_start(b,
+	    "[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"
+	    "mode = echo\n");
+	while (notify_status(notify, "full") == 0)
+		;
+	for (rounds = 0; err == -EAGAIN; rounds++) {
+		err = store_sync(store, notify, b->proxy, &no_control);
+		ck_assert(err == 0 || err == -EAGAIN);
+		(void)heard();
+	}
+	ck_assert_int_gt(rounds, 1);
+	while (*heard() != '\0')
+		heard_of += strstr(text, "FDNAME=weir=a=") != NULL;
+	ck_assert_uint_eq(heard_of, 1);
 	bench_close(b);
 }
 END_TEST
@@ -193,7 +364,7 @@ START_TEST(a_name_that_would_be_too_long_tells_nothing)
 	    "[weir]\ncontrol = off\n[listener a-name-of-some-length]\n"
 	    "listen = unix:@%d%s\nmode = echo\n",
 	    getpid(), signs);
-	store_sync(store, notify, b->proxy);
+	sync_all(&no_control);
 	hears("FDNAME=weir==");
 	bench_close(b);
 }
@@ -207,8 +378,8 @@ START_TEST(without_a_manager_nothing_is_kept)
 	bench_start(b,
 	    "[weir]\ncontrol = off\n[listener a]\nlisten = 127.0.0.1:0\n"
 	    "mode = echo\n");
-	store_sync(NULL, notify, b->proxy);
-	store_sync(store, NULL, b->proxy);
+	ck_assert_int_eq(store_sync(NULL, notify, b->proxy, &no_control), 0);
+	ck_assert_int_eq(store_sync(store, NULL, b->proxy, &no_control), 0);
 	hears("");
 	ck_assert(!store_used(store));
 	ck_assert(!store_used(NULL));
@@ -227,6 +398,11 @@ main(void)
 	tcase_add_test(tc, what_came_back_is_told_apart_from_what_was_passed);
 	tcase_add_test(
 	    tc, what_is_listened_on_is_kept_and_what_was_is_forgotten);
+	tcase_add_test(tc, one_of_a_name_that_goes_takes_the_others_along);
+	tcase_add_test(
+	    tc, what_the_program_before_listened_on_is_told_again_or_forgotten);
+	tcase_add_test(tc, the_control_socket_is_kept_too);
+	tcase_add_test(tc, what_there_is_no_room_for_is_told_later);
 	tcase_add_test(tc, a_name_that_would_be_too_long_tells_nothing);
 	tcase_add_test(tc, without_a_manager_nothing_is_kept);
 	suite_add_tcase(suite, tc);
