@@ -4,7 +4,8 @@
 # is 0 when something ran and nothing failed.
 #
 #   1. build with every warning an error; make check: guards, units, integration
-#   2. the same with the address and undefined behaviour sanitizers
+#   2. the same with the address and undefined behaviour sanitizers; that build
+#      is made while the tests before it wait
 #   3. unit tests and the integration tests marked "valgrind" under valgrind
 #   4. manual pages, scripts, systemd units: their own checkers
 set -u
@@ -115,7 +116,8 @@ can_test() {
 }
 
 scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
+beside=
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null; rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
 need sh "$here/install-deps.sh" build test
@@ -126,9 +128,23 @@ if ! can_test; then
 	need sh "$here/build.sh" build --enable-werror
 fi
 need can_test
-suite build "gcc, -Werror"
 
-need sh "$here/build.sh" build-asan --enable-werror --enable-sanitizers
+# The second build, and its tests, so that nothing is left to do; nice, so that
+# no test waits for it. Without the static library, which would have every file
+# of it compiled twice. timeout has a process group, which ends with it.
+# shellcheck disable=SC2016
+nice timeout 900 sh -c 'sh scripts/build.sh build-asan --enable-werror \
+	--enable-sanitizers --disable-static CFLAGS="-g -O1" &&
+	exec make -s -C build-asan -j"$1" check TESTS=' sh "$jobs" \
+	>"$scratch/asan" 2>&1 &
+beside=$!
+suite build "gcc, -Werror"
+if ! wait "$beside"; then
+	beside=
+	cat "$scratch/asan"
+	need false # without sanitizers
+fi
+beside=
 suite build-asan "address and undefined behaviour sanitizers"
 
 # Unit tests that fork would be followed into their children; CK_FORK=no keeps

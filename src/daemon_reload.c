@@ -158,11 +158,13 @@ on_prepared(struct proxy_reload *prepared, bool ok, void *user)
 {
 	struct daemon *d = user;
 	const char *why = "";
+	size_t length;
 
 	if (!ok && proxy_reload_mistake_count(prepared) > 0)
 		why = proxy_reload_mistake(prepared, 0);
+	length = strlen(why);
 	(void)fleet_reply(d->fleet, d->prepare_call, ok ? 0 : -EINVAL, why,
-	    strnlen(why, FLEET_MESSAGE_MAX));
+	    length < FLEET_MESSAGE_MAX ? length : FLEET_MESSAGE_MAX);
 	if (!ok)
 		daemon_reload_forget(d);
 }

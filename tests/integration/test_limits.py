@@ -171,7 +171,7 @@ w.finish()
 # ---- max_rate ----
 
 def test_max_rate_lets_the_rest_wait_and_loses_none(weir):
-    rate, count = 20, 30
+    rate, count = 40, 30
     w = weir(ECHO + f"max_rate = {rate}\n")
     began = time.monotonic()
     clients = [w.connect() for _ in range(count)]
@@ -292,6 +292,15 @@ def seconds_for(count, action):
     return time.monotonic() - began
 
 
+def slows(took):
+    """took(RATE) is the time of 1 MB: at 1 MB/s, of which a tenth comes at
+    once, well above that at a rate which is no limit. A machine that is busy
+    may be slow once in a while."""
+    slow = took("1m/s")
+    assert slow >= 0.8
+    assert any(took("100m/s") < slow / 2 for _ in range(5))
+
+
 @pytest.mark.parametrize("splice", ["auto", "off"])
 @pytest.mark.parametrize("to", ["forward", "null"])
 def test_rate_in_slows_what_a_client_sends(weir, backend, to, splice):
@@ -308,26 +317,21 @@ def test_rate_in_slows_what_a_client_sends(weir, backend, to, splice):
             c.sendall(b"x" * count)
             c.shutdown(socket.SHUT_WR)
             assert read_all(c) == b""
-        return seconds_for(3 << 20, send)
-    slow, fast = took("1m/s"), took("100m/s")
-    # 3 MB at 1 MB/s, of which a second's worth may come at once.
-    assert slow >= 1.5
-    assert slow > 2 * fast
+        return seconds_for(1 << 20, send)
+    slows(took)
 
 
 @pytest.mark.parametrize("splice", ["auto", "off"])
 def test_rate_out_slows_what_a_client_gets(weir, backend, splice):
-    b = backend(lambda conn: (conn.sendall(b"x" * (3 << 20)), conn.close()))
+    b = backend(lambda conn: (conn.sendall(b"x" * (1 << 20)), conn.close()))
 
     def took(rate):
         w = weir("[listener l]\nlisten = 127.0.0.1:0\nmode = forward\n"
                  f"upstream = {b.address}\nrate_out = {rate}\n"
                  f"splice = {splice}\n")
-        return seconds_for(3 << 20,
+        return seconds_for(1 << 20,
                            lambda count: read_exactly(w.connect(), count))
-    slow, fast = took("1m/s"), took("100m/s")
-    assert slow >= 1.5
-    assert slow > 2 * fast
+    slows(took)
 
 
 @pytest.mark.parametrize("rates", [("1m/s", "100m/s"), ("100m/s", "1m/s")])
@@ -349,11 +353,11 @@ def test_rates_are_of_each_client_alone(weir, backend):
              f"upstream = {b.address}\nrate_in = 1m/s\n")
 
     def send(c):
-        c.sendall(b"x" * (2 << 20))
+        c.sendall(b"x" * (1 << 19))
         c.shutdown(socket.SHUT_WR)
         read_all(c)
     alone = seconds_for(1, lambda _: send(w.connect()))
-    clients = [w.connect() for _ in range(4)]
+    clients = [w.connect() for _ in range(12)]
     began = time.monotonic()
     threads = [threading.Thread(target=send, args=(c,)) for c in clients]
     for t in threads:
@@ -361,7 +365,7 @@ def test_rates_are_of_each_client_alone(weir, backend):
     for t in threads:
         t.join(DEADLINE * 3)
         assert not t.is_alive()
-    # Together they take about as long as one: well under four times.
+    # Together they take about as long as one, not twelve times.
     assert time.monotonic() - began < 3 * alone + 1
 
 
@@ -441,8 +445,8 @@ def test_out_of_descriptors_rests_and_goes_on(weir):
     if MEASURABLE:
         before = w.cpu_ticks()
         # What is measured is the time that passes.
-        threading.Event().wait(1)
-        assert w.cpu_ticks() - before <= 10, "it spins"
+        threading.Event().wait(0.5)
+        assert w.cpu_ticks() - before <= 5, "it spins"
     noise = w.log_find("(?i)too many open files|EMFILE|out of descriptors")
     assert len(noise) <= 3, noise
     # All are served in the end, as others leave.

@@ -41,9 +41,9 @@ def test_an_idle_client_is_closed(weir):
 
 
 def test_activity_starts_the_timeout_anew(weir):
-    w = weir(listener("echo", f"timeout = {ms(1500)}\n"))
+    w = weir(listener("echo", f"timeout = {ms(1000)}\n"))
     c = w.connect()
-    poke(c, 10, 0.25 * SCALE)
+    poke(c, 8, 0.15 * SCALE)
     w.wait_figures(connections=1, timeouts=0)
     assert ended(c)
     w.wait_figures(timeouts=1)
@@ -51,17 +51,17 @@ def test_activity_starts_the_timeout_anew(weir):
 
 def test_activity_in_one_direction_is_enough(weir, backend):
     def drip(conn):
-        for _ in range(10):
+        for _ in range(8):
             conn.sendall(b"x")
-            threading.Event().wait(0.25 * SCALE)
+            threading.Event().wait(0.15 * SCALE)
         conn.recv(1)
     b = backend(drip)
     w = weir(listener("forward", f"upstream = {b.address}\n"
-                      f"timeout = {ms(1500)}\n"))
+                      f"timeout = {ms(1000)}\n"))
     c = w.connect()
-    assert read_exactly(c, 10) == b"x" * 10
+    assert read_exactly(c, 8) == b"x" * 8
     assert ended(c)
-    w.wait_figures(timeouts=1, bytes_out=10)
+    w.wait_figures(timeouts=1, bytes_out=8)
 
 
 def test_the_server_is_told_of_a_timeout(weir, backend):
@@ -119,11 +119,11 @@ def test_progress_starts_the_half_close_timeout_anew(weir, backend):
         read_all(conn)
         for _ in range(8):
             conn.sendall(b"x" * 100)
-            threading.Event().wait(0.25 * SCALE)
+            threading.Event().wait(0.15 * SCALE)
         conn.close()
     b = backend(slow)
     w = weir(listener("forward", f"upstream = {b.address}\n"
-                      f"half_close_timeout = {ms(1200)}\n"))
+                      f"half_close_timeout = {ms(1000)}\n"))
     c = w.connect()
     c.shutdown(socket.SHUT_WR)
     assert read_all(c) == b"x" * 800
