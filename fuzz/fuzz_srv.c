@@ -4,10 +4,13 @@
  */
 #include "config.h"
 
+#include <sys/mman.h>
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/address.h>
 #include <weir/error.h>
@@ -15,7 +18,10 @@
 #include "fuzz.h"
 #include "net/srv_answer.h"
 
-#define CUTS 512 /* of an answer that is longer, no more are tried */
+#define CUTS	      512 /* of a longer answer, no more are tried */
+#define HEADER_LENGTH 12
+#define LENGTH_MAX    65535
+#define ROOM	      65536 /* pages of any size */
 
 static bool
 is_name(const char *host)
@@ -55,23 +61,68 @@ is_same(const struct weir__srv_answer *a, const struct weir__srv_answer *b)
 	return true;
 }
 
-/* The first bytes of it, in a block of their own. */
+/* The end of so many bytes after which nothing can be read. */
+static uint8_t *
+before_the_wall(void)
+{
+	static uint8_t *end;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *room;
+
+	if (end != NULL)
+		return end;
+	room = mmap(NULL, ROOM + page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	FUZZ_ASSERT(room != MAP_FAILED);
+	FUZZ_ASSERT(mprotect(room + ROOM, page, PROT_NONE) == 0);
+	end = room + ROOM;
+	return end;
+}
+
+/* No header, or one alone that tells of questions or answers. */
+static bool
+is_cut(const uint8_t *data, size_t size)
+{
+	return size < HEADER_LENGTH ||
+	       (size == HEADER_LENGTH &&
+		   (data[4] | data[5] | data[6] | data[7]) != 0);
+}
+
+/* Nothing that is not there is there, or is known not to be. */
 static void
 check_cut(
     const struct weir__srv_answer *whole, const uint8_t *data, size_t size)
 {
 	struct weir__srv_answer answer;
-	uint8_t *copy = malloc(size + 1);
+	uint8_t *copy = before_the_wall() - size;
 	int err;
 
-	FUZZ_ASSERT(copy != NULL);
 	memcpy(copy, data, size);
 	err = weir__srv_read(&answer, copy, size);
-	free(copy);
-	if (err != 0)
+	FUZZ_ASSERT(!is_cut(data, size) || err == WEIR_E_NAME_FAILED);
+	if (err != 0) {
+		FUZZ_ASSERT(whole == NULL || err == WEIR_E_NAME_FAILED);
 		return;
+	}
 	FUZZ_ASSERT(whole != NULL && is_same(whole, &answer));
 	free(answer.records);
+}
+
+/* What follows does not matter, unless it is too much. */
+static void
+check_padded(
+    const struct weir__srv_answer *whole, const uint8_t *data, size_t size)
+{
+	static uint8_t padded[LENGTH_MAX + 1];
+	struct weir__srv_answer answer;
+
+	memset(padded, 0, sizeof(padded));
+	memcpy(padded, data, size);
+	FUZZ_ASSERT(weir__srv_read(&answer, padded, LENGTH_MAX) == 0);
+	FUZZ_ASSERT(is_same(whole, &answer));
+	free(answer.records);
+	FUZZ_ASSERT(weir__srv_read(&answer, padded, sizeof(padded)) ==
+		    WEIR_E_NAME_FAILED);
 }
 
 int
@@ -84,8 +135,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_ASSERT(err <= 0);
 	if (err == 0)
 		check_records(&answer);
-	for (i = 0; i < size && i < CUTS; i++)
-		check_cut(err == 0 ? &answer : NULL, data, size - 1 - i);
+	for (i = 0; i <= size && i < CUTS && size <= LENGTH_MAX; i++)
+		check_cut(err == 0 ? &answer : NULL, data, size - i);
+	if (err == 0)
+		check_padded(&answer, data, size);
 	if (err == 0)
 		free(answer.records);
 	return 0;

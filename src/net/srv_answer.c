@@ -153,6 +153,8 @@ read_answer(struct weir__srv_answer *answer, struct reader *r)
 	}
 	while (answers-- > 0 && err == 0)
 		err = read_record(answer, r);
+	if (err == 0 && r->cut)
+		err = WEIR_E_NAME_FAILED;
 	if (err == 0 && answer->count == 0)
 		err = WEIR_E_NAME_NOT_FOUND;
 	return err;

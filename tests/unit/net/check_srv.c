@@ -132,6 +132,10 @@ answer_srv(struct packet *p, const char *label)
 	} else if (strcmp(label, "cut") == 0) {
 		put_srv(p, 300, 0, 0, 1, "a.example.org");
 		p->length -= 3;
+	} else if (strcmp(label, "cut-other") == 0) {
+		put_srv(p, 300, 0, 0, 1, "a.example.org");
+		put_a(p, 300, 1);
+		p->length--;
 	} else if (strcmp(label, "longer") == 0) {
 		put_srv(p, 300, 0, 0, 1, "a.example.org");
 		p->data[p->length++] = 0;
@@ -355,6 +359,7 @@ static const struct {
     {"none.example.org", WEIR_E_NAME_NOT_FOUND},
     {"failing.example.org", WEIR_E_NAME_TRY_AGAIN},
     {"cut.example.org", WEIR_E_NAME_FAILED},
+    {"cut-other.example.org", WEIR_E_NAME_FAILED},
     {"longer.example.org", WEIR_E_NAME_FAILED},
     {"more.example.org", WEIR_E_NAME_FAILED},
     {"address.example.org", WEIR_E_NAME_FAILED},
