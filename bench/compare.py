@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """weir beside the proxies that a user would pick instead, on the same work.
 
-    compare.py [--weir PATH] [--peer PATH] [--work bulk,rtt,...]
-               [--proxies weir,haproxy,...] [--seconds 3] [--rounds 3]
-               [--workers 1] [--connections 3000] [--json FILE]
+    compare.py [--weir PATH] [--peer PATH] [--bound PATH]
+               [--work bulk,rtt,...] [--proxies weir,haproxy,...]
+               [--seconds 3] [--rounds 3] [--workers 1]
+               [--connections 3000] [--json FILE]
 
   bulk, bulk8   1 or 8 streams                    Gbit/s      CPU s/GB
   rtt, rps      1 or 50 clients, 64 bytes         answers/s   CPU us each
@@ -19,6 +20,8 @@ All of it is on 127.0.0.1. Rounds go through the proxies by turns, so that what
 else the machine does hits all of them; what is printed are medians, and the
 median of the rounds' own ratios. Figures of two runs are not to be compared.
 A proxy that is not installed, or cannot do a work, is left out and named.
+"bound" is a forwarder that does nothing else (bound.c): how far weir is from
+what is possible. "direct" is no proxy at all.
 """
 
 import argparse
@@ -231,7 +234,7 @@ def survey(a):
         table = PROXIES if name in PROXIES else TLS_PROXIES
         if name not in table:
             continue
-        program = find(table, name, a.weir)
+        program = find(table, name, {"weir": a.weir, "bound": a.bound})
         if program is None:
             print(f"  {name}: not installed")
             continue
@@ -246,6 +249,7 @@ def arguments():
     everything = ["direct", *PROXIES, *TLS_PROXIES]
     p.add_argument("--weir", default="weir")
     p.add_argument("--peer", default=os.path.join(HERE, "peer"))
+    p.add_argument("--bound", default=os.path.join(HERE, "bound"))
     p.add_argument("--work", default=WORKS)
     p.add_argument("--proxies", default=",".join(dict.fromkeys(everything)))
     p.add_argument("--seconds", type=float, default=3)

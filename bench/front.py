@@ -111,7 +111,7 @@ def one(a, running, work):
 def start(stack, a, name, target, setting):
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     os.chmod(folder, 0o755)
-    program, port = find(proxies.PROXIES, name, a.weir), free_port()
+    program, port = find(proxies.PROXIES, name, {"weir": a.weir}), free_port()
     if program is None:
         return None
     argv = PROXIES[name](program, folder, port, target, setting)

@@ -126,6 +126,10 @@ upstream = 127.0.0.1:{target}
 {tls}""")]
 
 
+def bound(program, folder, port, target, workers, pem):
+    return [program, str(port), str(target), str(workers)]
+
+
 def haproxy(program, folder, port, target, workers, pem, splice=True):
     return [program, "-db", "-f", write(folder, "haproxy.cfg", f"""global
     maxconn 4500
@@ -205,9 +209,12 @@ def hitch(program, folder, port, target, workers, pem):
             "--user=nobody", pem]
 
 
-# name: (program, how it is started, flags that make it tell its version).
+# name: (program, how it is started, flags that make it tell its version). Those
+# without a program are ours; bound is no proxy, but what forwarding costs at
+# the least (bench/bound.c).
 PROXIES = {
     "weir": (None, weir, ["-V"]),
+    "bound": (None, bound, None),
     "haproxy": ("haproxy", haproxy, ["-v"]),
     "haproxy-copy": ("haproxy", haproxy_copy, ["-v"]),
     "nginx": ("nginx", nginx, ["-v"]),
@@ -226,11 +233,14 @@ TLS_PROXIES = {
 
 
 def find(table, name, own):
-    """The program's path, or None where it is not installed."""
-    return shutil.which(table[name][0] or own)
+    """The program's path, or None where it is not installed; own has the paths
+    of ours."""
+    return shutil.which(table[name][0] or own[name])
 
 
 def version(program, flags):
+    if flags is None:
+        return "of ours"
     out = subprocess.run([program, *flags], stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                          text=True, check=False).stdout
