@@ -50,8 +50,8 @@ weir__is_deferred(const struct weir__task *task)
 void weir__loop_turn(struct weir_loop *loop, bool begins);
 uint64_t weir__loop_turn_ms(struct weir_loop *loop);
 
-/* So many bytes were passed on. After a share of them it is busy: who comes now
- * waits for a task, and tasks wait for events. */
+/* So many bytes were read, or those that were held written. After a share of
+ * them it is busy: who comes now waits for a task, and tasks wait for events. */
 void weir__loop_passed_on(struct weir_loop *loop, size_t bytes);
 bool weir__loop_is_busy(const struct weir_loop *loop);
 

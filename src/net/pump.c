@@ -108,6 +108,7 @@ give(struct weir__flow *f)
 			weir__socket_fail(to, (int)n);
 			return GONE;
 		}
+		weir__loop_passed_on(source->loop, (size_t)n);
 	}
 	let_go(source);
 	return GIVEN;
@@ -355,10 +356,12 @@ run_flow(struct weir__flow *f)
 		if (!s->readable || !weir__may_take(f))
 			break;
 		if (!f->corked &&
-		    (moved >= TURN_BYTES || ++reads > TURN_READS)) {
+		    (moved >= TURN_BYTES || reads >= TURN_READS)) {
 			come_back(s);
 			break;
 		}
+		/* A second fill of a kernel pipe would find little. */
+		reads += f->bulk ? TURN_READS : 1;
 		moved += take(f);
 		if (weir__from(s) != f)
 			break;
