@@ -257,7 +257,8 @@ weir_socket_end_data(struct weir_socket *s, const void *data, size_t length,
 		w->fin = true;
 		add_write(s, w);
 	}
-	return weir_socket_end(s);
+	(void)weir_socket_end(s); /* a write that failed has closed it */
+	return 0;
 }
 
 static bool

@@ -292,6 +292,18 @@ START_TEST(a_bad_write_is_refused_and_never_told)
 }
 END_TEST
 
+START_TEST(a_last_piece_that_cannot_be_written_is_told_and_not_refused)
+{
+	weir_socket_free(right.socket);
+	right.socket = NULL;
+	ck_assert_int_eq(
+	    weir_socket_end_data(left.socket, "x", 1, on_finished, &left), 0);
+	ck_assert_str_eq(left.told, "");
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	ck_assert_str_eq(left.told, "fin EPIPE error EPIPE close");
+}
+END_TEST
+
 START_TEST(an_end_without_data_may_tell)
 {
 	ck_assert_int_eq(
@@ -468,6 +480,8 @@ main(void)
 	tcase_add_test(w, a_callback_may_free_its_socket);
 	tcase_add_test(w, a_freed_socket_tells_nothing);
 	tcase_add_test(w, a_bad_write_is_refused_and_never_told);
+	tcase_add_test(
+	    w, a_last_piece_that_cannot_be_written_is_told_and_not_refused);
 	tcase_add_test(w, an_end_without_data_may_tell);
 	tcase_add_test(w, a_write_before_opening_is_told_once_it_is_out);
 	tcase_add_test(w, a_high_water_mark_lets_so_much_wait);
