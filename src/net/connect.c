@@ -359,6 +359,7 @@ weir_query_answer(struct weir_query *q, int err,
 	for (i = 0; i < c->count; i++) /* the port is the same for both */
 		if (c->list[i].u.in.sin_port == 0)
 			c->list[i].u.in.sin_port = htons(c->port);
+	(void)event_del(&c->timer);
 	c->query = NULL;
 	c->error = err;
 	c->answered = true;

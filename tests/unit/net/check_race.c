@@ -500,9 +500,28 @@ START_TEST(a_resolver_that_is_silent_is_waited_for_as_long_as_an_attempt)
 	soon.attempt_timeout_ms = 20;
 	answer_later = true;
 	run(&soon);
-	ck_assert_str_eq(told,
-	    "WEIR_E_CONNECT_TIMEOUT error WEIR_E_CONNECT_TIMEOUT close");
+	ck_assert_str_eq(
+	    told, "WEIR_E_CONNECT_TIMEOUT error WEIR_E_CONNECT_TIMEOUT close");
 	ck_assert_uint_eq(cancelled, 1);
+}
+END_TEST
+
+/* The loop comes to the timer of a lookup right after its answer. */
+START_TEST(an_answer_is_in_time_before_the_timeout_was_seen)
+{
+	struct weir_connect_options soon = _i == 0 ? in_turn : race;
+	int alive = add_listening("127.0.0.1");
+
+	answers[1] = answers[0];
+	answer_count = 2;
+	soon.attempt_timeout_ms = 1;
+	ck_assert_int_eq(
+	    weir_socket_connect_host(client, "name.test", 80, &soon), 0);
+	(void)usleep(5000);
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	ck_assert_str_eq(told, _i == 0 ? "lookup four connect close"
+				       : "lookup lookup four connect close");
+	ck_assert_int_eq(close(alive), 0);
 }
 END_TEST
 
@@ -625,8 +644,10 @@ main(void)
 	tcase_add_test(q, an_answer_may_come_later);
 	tcase_add_test(q, the_port_is_filled_in);
 	tcase_add_test(q, a_resolver_may_say_no);
-	tcase_add_test(q,
-	    a_resolver_that_is_silent_is_waited_for_as_long_as_an_attempt);
+	tcase_add_test(
+	    q, a_resolver_that_is_silent_is_waited_for_as_long_as_an_attempt);
+	tcase_add_loop_test(
+	    q, an_answer_is_in_time_before_the_timeout_was_seen, 0, 2);
 	tcase_add_test(q, nonsense_is_no_answer);
 	tcase_add_loop_test(q, a_destroyed_socket_cancels_its_question, 0, 2);
 	tcase_add_test(q, a_question_not_asked_yet_is_not_cancelled);
