@@ -163,7 +163,7 @@ new_socket(struct weir_socket **ret, struct weir_channel *c, unsigned flags,
 	const struct weir_socket_options options = {
 	    .allow_half_open = (flags & HALF_OPEN) != 0,
 	};
-	struct weir_socket *s;
+	struct weir_socket *s = NULL;
 	int err = weir_socket_new(&s, c->loop, &options, NULL, NULL);
 
 	if (err == 0)

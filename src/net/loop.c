@@ -83,10 +83,9 @@ arm_deferred(struct weir_loop *loop)
 	static const struct timeval now = {0, 0};
 
 	/* From inside the queue the next turn is due: an event made active
-	 * here would run before the loop looks at any descriptor. */
-	if (loop->in_tasks)
-		(void)event_add(&loop->deferred, &now);
-	else
+	 * here would run before the loop looks at any descriptor; which is
+	 * better than never. */
+	if (!loop->in_tasks || event_add(&loop->deferred, &now) == -1)
 		event_active(&loop->deferred, EV_TIMEOUT, 0);
 }
 

@@ -14,6 +14,7 @@
 
 #include <event2/event.h>
 
+#include <weir/channel.h>
 #include <weir/error.h>
 
 #include "support.h"
@@ -220,6 +221,115 @@ out:
 	return well;
 }
 
+static unsigned lost;
+
+static void
+on_message(struct weir_channel *c, struct weir_socket *socket, const void *data,
+    size_t length, void *user)
+{
+	(void)c;
+	(void)data;
+	(void)length;
+	(void)user;
+	came = socket;
+}
+
+static void
+on_lost(struct weir_channel *c, int err, void *user)
+{
+	(void)c;
+	(void)user;
+	ck_assert_int_eq(err, -ENOMEM);
+	lost++;
+}
+
+static const struct weir_channel_handlers channel_handlers = {
+    .on_message = on_message,
+    .on_lost = on_lost,
+};
+
+static bool
+by_channel(void)
+{
+	struct weir_channel *channels[2] = {NULL, NULL};
+	struct watcher w = {0};
+	int near[2], fds[2], i;
+	bool well = false;
+
+	came = NULL;
+	lost = 0;
+	stream_pair(UNIX, near);
+	ck_assert_int_eq(weir_channel_pair(fds), 0);
+	for (i = 0; i < 2; i++)
+		if (weir_channel_new(&channels[i], loop, fds[i],
+			&channel_handlers, NULL) == 0)
+			fds[i] = -1;
+	if (channels[0] == NULL || channels[1] == NULL ||
+	    weir_socket_new(&w.socket, loop, NULL, &quiet, &w) != 0 ||
+	    weir_socket_open_fd(w.socket, near[0], true, true) != 0)
+		goto out;
+	near[0] = -1;
+	if (weir_channel_send(channels[0], w.socket, "x", 1) == 0) {
+		until(came != NULL || lost > 0);
+		well = came != NULL;
+	}
+out:
+	weir_socket_free(w.socket);
+	weir_socket_free(came);
+	for (i = 0; i < 2; i++) {
+		weir_channel_free(channels[i]);
+		if (fds[i] != -1)
+			ck_assert_int_eq(close(fds[i]), 0);
+		if (near[i] != -1)
+			ck_assert_int_eq(close(near[i]), 0);
+	}
+	return well;
+}
+
+static void
+never(struct weir_timer *timer, void *user)
+{
+	(void)timer;
+	(void)user;
+	ck_abort();
+}
+
+/* Whatever room libevent has for timers, it is used up when the loop defers a
+ * task from inside of one. */
+static bool
+among_timers(void)
+{
+	struct weir_timer *timers[16];
+	struct weir_address at;
+	struct watcher client = {0};
+	int listener = listening_fd(TCP4, &at);
+	size_t count = 0;
+	bool well = false;
+
+	for (; count < 16; count++) {
+		if (weir_timer_new(&timers[count], loop, never, NULL) != 0)
+			goto out;
+		if (weir_timer_start(timers[count], 3600000) != 0 ||
+		    weir_socket_new(
+			&client.socket, loop, NULL, &loud, &client) != 0 ||
+		    weir_socket_connect_host(client.socket, "127.0.0.1",
+			weir_address_port(&at), NULL) != 0) {
+			count++;
+			goto out;
+		}
+		until(was_told(&client, "ready") || client.closes > 0);
+		forget_watcher(&client);
+		memset(&client, 0, sizeof(client));
+	}
+	well = true;
+out:
+	forget_watcher(&client);
+	while (count > 0)
+		weir_timer_free(timers[--count]);
+	ck_assert_int_eq(close(listener), 0);
+	return well;
+}
+
 static bool
 by_name(void)
 {
@@ -245,7 +355,8 @@ by_name(void)
 	return well;
 }
 
-static bool (*const scenarios[])(void) = {echo, rejoin, by_name};
+static bool (*const scenarios[])(void) = {
+    echo, rejoin, by_name, by_channel, among_timers};
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
 /* A loop of its own, so that its making is refused memory as well. */
