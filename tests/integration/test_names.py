@@ -4,11 +4,12 @@ import contextlib
 import shutil
 import signal
 import socket
+import time
 
 import pytest
 
 from fronttest import Authority, TlsBackend, echoes, server_context
-from weirtest import (SCALE, Backend, echo, ended, eventually, is_root,
+from weirtest import (DEADLINE, SCALE, Backend, echo, ended, eventually, is_root,
                       read_exactly)
 
 DNSMASQ = shutil.which("dnsmasq") or shutil.which("dnsmasq",
@@ -80,6 +81,13 @@ class Names:
                 return s.recv(512)
             except OSError:
                 return False
+
+    def unread(self):
+        """Bytes of questions that it has not read."""
+        with open("/proc/net/udp") as f:
+            rows = [x.split() for x in f.readlines()[1:]]
+        return sum(int(x[4].split(":")[1], 16) for x in rows
+                   if x[1] == f"0100007F:{self.port:04X}")
 
     def stop(self):
         self.process.terminate()
@@ -199,6 +207,59 @@ def test_a_name_server_that_is_gone_leaves_the_last_answer(
     assert len(w.log_find("cannot resolve")) == 1
     names.start()
     w.wait_log("resolved .*addresses=1", 2)
+
+
+# How long a lookup is under way at least before it is given up.
+GIVEN_UP_S = 4
+
+
+def serves_meanwhile(w):
+    """weir does as it is told, and nobody waits for a name."""
+    begin, count = time.monotonic(), len(w.log_find("cannot resolve"))
+    assert w.ctl("ping") == "pong"
+    assert w.ctl("reload")["changed"] == 0
+    assert w.weirctl("upstreams").stdout
+    assert answers(w, 4) == "aaaa"
+    if time.monotonic() - begin < GIVEN_UP_S:
+        assert len(w.log_find("cannot resolve")) == count
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_silent_name_server_holds_nobody_up(
+        weir, names, same_port, workers):
+    port, _ = same_port("a")
+    names.start({"app.test": ["127.0.0.2"]})
+    w = weir(config(names, [f"app.test:{port}"]), keys={"workers": workers})
+    become(w, "a")
+    names.process.send_signal(signal.SIGSTOP)
+    try:
+        eventually(names.unread, "it is asked, and does not answer")
+        serves_meanwhile(w)
+        # A question that is under way is nothing to wait for at the end.
+        w.stop()
+    finally:
+        names.process.kill()
+
+
+def test_weir_starts_beside_a_silent_name_server(weir, names, backend):
+    b = backend(teller("a"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(DEADLINE)
+        s.bind(("127.0.0.1", 0))
+        names.port = s.getsockname()[1]
+        w = weir(config(names, ["app.test:80"], listener=(
+            "[listener g]\nlisten = 127.0.0.1:0\nmode = forward\n"
+            f"upstream = {b.address}\n")))
+        assert b"\x03app\x04test" in s.recv(512)
+        begin = time.monotonic()
+        c = w.connect("f")
+        for _ in range(2):
+            assert w.ctl("reload")["changed"] == 0
+            assert w.connect("g").recv(1) == b"a"
+        if time.monotonic() - begin < GIVEN_UP_S:
+            assert not w.log_find("cannot resolve")
+        c.close()
+        w.stop()
 
 
 def test_a_connection_before_the_first_answer_waits_for_it(
