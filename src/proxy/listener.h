@@ -83,7 +83,6 @@ struct listener {
 	struct listener_sockets leaving;
 	STAILQ_HEAD(, listener_lookup) lookups;
 	unsigned starting; /* sockets and lookups that are not settled */
-	bool failed;	   /* one of them could not be bound */
 	bool closed;	   /* by weirctl, by draining, or down */
 	bool down;	   /* closed as no server is usable */
 	bool back;	   /* opened as one is again: until it listens */

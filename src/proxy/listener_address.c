@@ -59,7 +59,7 @@ on_resolved(
 	lookup->lookup = NULL;
 	if (err != 0) {
 		listener_log_refused(listener, lookup->config->text, err);
-		listener->failed = true;
+		listener->proxy->unbound = true;
 	}
 	/* One that was closed meanwhile listens no more. */
 	for (i = 0; i < count && !listener->closed; i++)
@@ -84,7 +84,7 @@ look_up(struct listener *listener, const struct config_address *config)
 	if (err != 0) {
 		free(lookup);
 		listener_log_refused(listener, config->text, err);
-		listener->failed = true;
+		listener->proxy->unbound = true;
 		return;
 	}
 	STAILQ_INSERT_TAIL(&listener->lookups, lookup, next);
@@ -138,7 +138,7 @@ add_passed(struct listener *listener, const struct config_address *config)
 		: "no socket of that FileDescriptorName was passed",
 	    LOG_T("listener", listener->config->name),
 	    LOG_T("address", config->text));
-	listener->failed = true;
+	listener->proxy->unbound = true;
 }
 
 static void

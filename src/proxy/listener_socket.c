@@ -215,7 +215,7 @@ on_error(struct weir_server *server, int err, void *user)
 	socket->open = false;
 	if (socket->starting) {
 		socket->starting = false;
-		listener->failed = true;
+		listener->proxy->unbound = true;
 		listener_settle(listener);
 	}
 }
@@ -407,7 +407,7 @@ cannot_add(
 {
 	listener_log_refused(
 	    listener, config != NULL ? config->text : "-", -ENOMEM);
-	listener->failed = true;
+	listener->proxy->unbound = true;
 	if (fd != -1)
 		(void)close(fd);
 }

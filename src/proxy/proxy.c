@@ -42,6 +42,7 @@ make_listeners(struct proxy *proxy)
 			return err;
 		proxy->listener_count++;
 	}
+	proxy_note_limits(proxy);
 	return 0;
 }
 
@@ -202,18 +203,13 @@ proxy_listener_settled(struct proxy *proxy)
 void
 proxy_check_failed(struct proxy *proxy)
 {
-	bool failed = false;
 	size_t i;
 
-	if (proxy->failed || proxy->ready || proxy->draining)
+	if (!proxy->unbound || proxy->failed || proxy->ready || proxy->draining)
 		return;
-	for (i = 0; i < proxy->listener_count; i++) {
-		failed = failed || proxy->listeners[i]->failed;
+	for (i = 0; i < proxy->listener_count; i++)
 		if (listener_unsettled(proxy->listeners[i]))
 			return;
-	}
-	if (!failed)
-		return;
 	proxy->failed = true;
 	proxy->handlers->on_failed(proxy, proxy->user);
 }
@@ -284,12 +280,25 @@ proxy_each_listening(const struct proxy *proxy,
 /* ---- sessions come and go ---- */
 
 void
+proxy_note_limits(struct proxy *proxy)
+{
+	size_t i;
+
+	proxy->any_waits = false;
+	for (i = 0; i < proxy->listener_count; i++)
+		if (proxy->listeners[i]->config->on_limit == CONFIG_LIMIT_WAIT)
+			proxy->any_waits = true;
+}
+
+void
 proxy_changed(struct proxy *proxy)
 {
 	size_t i;
 
-	for (i = 0; i < proxy->listener_count && !proxy->draining; i++)
-		room_check(proxy->listeners[i]);
+	/* Of thousands of listeners mostly none waits, with each connection. */
+	if (proxy->any_waits && !proxy->draining)
+		for (i = 0; i < proxy->listener_count; i++)
+			room_check(proxy->listeners[i]);
 	if (proxy->handlers->on_change != NULL)
 		proxy->handlers->on_change(proxy, proxy->user);
 	proxy_check_drained(proxy);

@@ -40,7 +40,9 @@ struct proxy {
 	size_t listener_count;
 	struct weir_timer *sweep_timer; /* something of them may be over */
 	size_t starting;		/* listeners that are not bound yet */
+	bool unbound; /* something of one of them could not be bound */
 	bool failed, ready;
+	bool any_waits; /* on_limit = wait, of one of them */
 	bool accepting; /* proxy_accept() was called */
 	bool draining, drained;
 	bool stopping;	   /* at once: programs are not waited for */
@@ -86,6 +88,8 @@ bool proxy_may_open(const struct listener *listener);
 
 /* A session began or ended; a listening socket was closed. */
 void proxy_changed(struct proxy *proxy);
+/* The listeners, or their configurations, are other ones. */
+void proxy_note_limits(struct proxy *proxy);
 void proxy_check_drained(struct proxy *proxy);
 
 /* The last session of a listener that is gone has ended: it is freed once

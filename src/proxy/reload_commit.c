@@ -169,6 +169,7 @@ proxy_reload_commit(struct proxy_reload *reload)
 		reload->items[i].listener->stays = false;
 		put_in_force(&reload->items[i]);
 	}
+	proxy_note_limits(proxy);
 	reload_free_all(reload);
 	proxy_sweep_soon(proxy);
 	proxy_watch_down(proxy);

@@ -297,6 +297,18 @@ def test_who_waits_at_a_limit_that_goes_is_served(weir, was, becomes):
     w.wait_figures(state="open")
 
 
+def test_a_limit_at_which_clients_wait_may_come(weir):
+    w = weir(listener("127.0.0.1:0"))
+    reload(w, listener("127.0.0.1:0",
+                       more="max_connections = 1\non_limit = wait\n"))
+    first = works(w, w.address())
+    waiting = w.connect()
+    w.wait_figures(state="waiting")
+    waiting.sendall(b"x")
+    first.close()
+    assert read_exactly(waiting, 1) == b"x"
+
+
 def test_one_that_was_closed_stays_closed(weir):
     port = free_port()
     w = weir(listener(f"127.0.0.1:{port}"))
