@@ -90,7 +90,9 @@ END_TEST
 
 START_TEST(a_context_lives_until_its_last_owner_leaves)
 {
-	struct weir_tls_context *context = make_context(NULL);
+	struct weir_tls_context *context =
+	    make_context(&(struct weir_tls_context_options){
+		.ca_file = authority.certificate_file});
 
 	ck_assert_ptr_eq(weir_tls_context_ref(context), context);
 	weir_tls_context_unref(context);
@@ -295,18 +297,24 @@ END_TEST
 START_TEST(settings_that_are_none_are_told)
 {
 	const struct weir_tls_pair pair = pair_of(&server);
+	const char *ca = authority.certificate_file;
 
-	refused(&(struct weir_tls_context_options){.ciphers = "NO-SUCH"},
+	refused(&(struct weir_tls_context_options){.ca_file = ca,
+		    .ciphers = "NO-SUCH"},
 	    -EINVAL, "NO-SUCH", NULL);
-	refused(&(struct weir_tls_context_options){.ciphersuites = "TLS_NO"},
+	refused(&(struct weir_tls_context_options){.ca_file = ca,
+		    .ciphersuites = "TLS_NO"},
 	    -EINVAL, "TLS_NO", NULL);
-	refused(&(struct weir_tls_context_options){.min_version = WEIR_TLS_1_3,
+	refused(&(struct weir_tls_context_options){.ca_file = ca,
+		    .min_version = WEIR_TLS_1_3,
 		    .max_version = WEIR_TLS_1_2},
 	    -EINVAL, "version", NULL);
-	refused(&(struct weir_tls_context_options){.alpn = "h2,,http/1.1"},
+	refused(&(struct weir_tls_context_options){.ca_file = ca,
+		    .alpn = "h2,,http/1.1"},
 	    -EINVAL, "h2,,http/1.1", NULL);
-	refused(&(struct weir_tls_context_options){.alpn = "h2,"}, -EINVAL,
-	    "h2,", NULL);
+	refused(
+	    &(struct weir_tls_context_options){.ca_file = ca, .alpn = "h2,"},
+	    -EINVAL, "h2,", NULL);
 	refused(&(struct weir_tls_context_options){.server = true,
 		    .pairs = &pair,
 		    .pair_count = 1,

@@ -22,14 +22,11 @@
 
 #include "tls_support.h"
 
-/* The kernel's buffers are kept small (keep_little): then little has to wait as
- * well as much, and valgrind has less to do. */
 #define UPDATES 100
 #define CHUNK	(128 * 1024)
 #define BUFFER	(64 * 1024)
-#define LITTLE	(64 * 1024)
 #define ANSWER	(1024 * 1024)
-#define KERNEL	(2 * 1024 * 1024) /* what its buffers hold at the most */
+#define KERNEL	(2 * 1024 * 1024) /* what its buffers hold (keep_little) */
 #define LOTS	(3 * 1024 * 1024)
 
 static struct credentials authority, org;
@@ -38,17 +35,6 @@ static struct weir_tls_context *at_server, *at_client;
 static SSL_CTX *ssl_server, *ssl_client;
 static struct weir_server *server;
 static unsigned short port;
-
-static void
-keep_little(int fd)
-{
-	const int little = LITTLE;
-
-	ck_assert_int_eq(
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
-	ck_assert_int_eq(
-	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
-}
 
 /* ---- our side ---- */
 

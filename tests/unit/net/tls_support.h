@@ -50,6 +50,10 @@ bool run_until(struct weir_loop *loop, bool (*so)(void *), void *user);
 /* Run it for a while in which nothing is expected. */
 void run_a_little(struct weir_loop *loop);
 
+/* Let the kernel hold some 128 KiB in and out of it: then little has to wait as
+ * well as much, and valgrind has less to do. */
+void keep_little(int fd);
+
 /* A process that plays the other side with a blocking SSL on the descriptor
  * that it connects (port) or accepts (listener). Give its number to
  * peer_wait(), which gives back what play returned. */
