@@ -10,16 +10,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <check.h>
+#include <event2/buffer.h>
 #include <openssl/err.h>
 
 #include <weir/weir.h>
 
+#include "net/socket_priv.h"
+#include "net/tls_priv.h"
 #include "tls_support.h"
 
 #define UPDATES 100
@@ -546,6 +552,121 @@ START_TEST(new_keys_are_taken_in_between)
 }
 END_TEST
 
+/* ---- a wire that is full ---- */
+
+/* A client of this thread: handshake and bytes when the test wants them. */
+struct client {
+	int fd;
+	SSL *ssl;
+};
+
+static bool
+is_secure(void *user)
+{
+	const struct client *c = user;
+
+	return SSL_do_handshake(c->ssl) == 1 && side.secure;
+}
+
+/* Take what comes, whatever it means. */
+static bool
+takes_until_end(void *user)
+{
+	static char data[65536];
+	const struct client *c = user;
+
+	while (recv(c->fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	return side.ended;
+}
+
+static void
+start_client(struct client *c)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	    .sin_port = htons(port)};
+
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	keep_little(c->fd);
+	ck_assert_int_eq(fcntl(c->fd, F_SETFL, O_NONBLOCK), 0);
+	c->ssl = SSL_new(ssl_client);
+	ck_assert_int_eq(SSL_set_fd(c->ssl, c->fd), 1);
+	SSL_set_connect_state(c->ssl);
+	ck_assert(run_until(loop, is_secure, c));
+}
+
+static void
+set_cork(int fd, int cork)
+{
+	ck_assert_int_eq(
+	    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork)), 0);
+}
+
+/*
+ * OpenSSL has read what the client says to its end, and wants to write before
+ * it hands it over. It may at any time; as it does not when told to, this is
+ * what it leaves behind. What we send is no TLS, and the client knows.
+ */
+static void
+block(struct client *c)
+{
+	static const char filler[1024 * 1024];
+	struct weir__tls *t;
+	struct pollfd p = {.events = POLLIN};
+	char byte;
+
+	start_client(c);
+	t = side.socket->extra->tls;
+	p.fd = side.socket->fd;
+	ck_assert_int_eq(evbuffer_add(t->wire, filler, sizeof(filler)), 0);
+	set_cork(c->fd, 1);
+	ck_assert_int_eq(SSL_write(c->ssl, "more", 4), 4);
+	ck_assert_int_eq(SSL_shutdown(c->ssl), 0);
+	set_cork(c->fd, 0); /* both at once */
+	ck_assert_int_eq(poll(&p, 1, -1), 1);
+	ck_assert_int_eq(SSL_peek(t->ssl, &byte, 1), 1);
+	t->blocked = true;
+	weir__pump_update(side.socket);
+}
+
+static void
+expect_the_rest(struct client *c)
+{
+	ck_assert(run_until(loop, takes_until_end, c));
+	ck_assert_str_eq(side.text, "more");
+	ck_assert_int_eq(side.error, 0);
+	SSL_free(c->ssl);
+	(void)close(c->fd);
+}
+
+START_TEST(reading_goes_on_when_the_wire_empties)
+{
+	struct client c;
+
+	block(&c);
+	expect_the_rest(&c);
+}
+END_TEST
+
+START_TEST(reading_goes_on_when_an_end_empties_the_wire)
+{
+	struct evbuffer *wire;
+	struct client c;
+
+	block(&c);
+	/* What is left of it goes with one call, which is not the loop's. */
+	wire = side.socket->extra->tls->wire;
+	ck_assert_int_eq(
+	    evbuffer_drain(wire, evbuffer_get_length(wire) - 1), 0);
+	(void)takes_until_end(&c);
+	ck_assert_int_eq(weir_socket_end(side.socket), 0);
+	ck_assert_uint_eq(evbuffer_get_length(wire), 0);
+	expect_the_rest(&c);
+}
+END_TEST
+
 START_TEST(nobody_renegotiates)
 {
 	int peer;
@@ -1043,6 +1164,8 @@ tls_peer_suite(void)
 	tcase_add_loop_test(peers, a_server_that_resets_is_a_reset, 0, 2);
 	tcase_add_test(peers, a_protocol_that_was_not_offered_is_refused);
 	tcase_add_test(peers, new_keys_are_taken_in_between);
+	tcase_add_test(peers, reading_goes_on_when_the_wire_empties);
+	tcase_add_test(peers, reading_goes_on_when_an_end_empties_the_wire);
 	tcase_add_test(peers, nobody_renegotiates);
 	suite_add_tcase(suite, peers);
 	tcase_add_unchecked_fixture(pipes, make_credentials, free_credentials);
