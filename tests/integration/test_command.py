@@ -365,8 +365,8 @@ def test_pid_file_of_a_dead_one_is_replaced(make, folder):
     (folder / "pid").write_text("999999999\n")
     w = make(ECHO, keys={"pid_file": str(folder / "pid")})
     w.spawn()
-    eventually(lambda: (folder / "pid").read_text() == f"{w.pid}\n",
-               "its own pid")
+    w.wait_log("ready")
+    assert (folder / "pid").read_text() == f"{w.pid}\n"
 
 
 def test_pid_file_that_cannot_be_written(make, folder):

@@ -722,7 +722,8 @@ def test_memory_and_descriptors_do_not_grow(weir):
     some(1, 20)
     before, rss = len(w.descriptors()), w.rss()
     some(21, 40)
-    assert len(w.descriptors()) == before
+    # The last client of the control socket may be there at either time.
+    eventually(lambda: len(w.descriptors()) <= before, "what is closed is gone")
     if MEASURABLE:
         assert w.rss() - rss < 256 << 10
     assert names(w) == ["a", "b60"]

@@ -806,6 +806,6 @@ def test_what_is_held_is_told_of_all(weir, backend):
         with contextlib.suppress(BlockingIOError):
             while True:
                 c.send(b"x" * 65536)
-    eventually(lambda: w.listener()["buffered"] > 0, "what is held is told")
-    for _ in range(5):  # and not now and then
-        assert w.listener()["buffered"] > 0
+    # Not now and then; though at first the kernels' buffers still grow.
+    eventually(lambda: all(w.listener()["buffered"] > 0 for _ in range(20)),
+               "what is held is told")
