@@ -25,7 +25,7 @@ noinst_LTLIBRARIES += %D%/libnet.la
 %C%_libnet_la_CPPFLAGS += $(OPENSSL_CFLAGS)
 %C%_libnet_la_LIBADD += $(OPENSSL_LIBS)
 %C%_libnet_la_SOURCES += %D%/tls.c %D%/tls_begin.c %D%/tls_cache.c %D%/tls_context.c %D%/tls_peer.c %D%/tls_pem.c \
-    %D%/tls_priv.h src/proto/hello.c src/proto/hello.h
+    %D%/tls_priv.h %D%/tls_system.c src/proto/hello.c src/proto/hello.h
 
 lib_LTLIBRARIES += libweir.la
 libweir_la_SOURCES =

@@ -171,7 +171,7 @@ set_trust(struct weir_tls_context *c, const struct weir_tls_context_options *o,
 		err = weir__tls_load_ca(SSL_CTX_get_cert_store(c->ssl), names,
 		    o, digest, complaint);
 	if (err == 0 && !has_ca && !c->server &&
-	    SSL_CTX_set_default_verify_paths(c->ssl) != 1)
+	    !weir__tls_trust_system(c->ssl))
 		err = weir__complain(complaint, WEIR_E_TLS_CREDENTIALS,
 		    "the system's CAs cannot be used");
 	if (err == 0 && c->server && !has_ca &&

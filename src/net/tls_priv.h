@@ -84,6 +84,12 @@ int weir__tls_alpn(unsigned char **ret, size_t *length, const char *list);
 void weir__tls_cache_use(
     struct weir_tls_context *context, struct weir_tls_cache *cache);
 
+/* ---- tls_system.c ---- */
+
+/* Trust the CAs of the system, and no others. False where they cannot be read,
+ * or without memory. Of any thread. */
+bool weir__tls_trust_system(SSL_CTX *ssl);
+
 /* ---- tls.c ---- */
 
 /* The handshake takes too long; user is the struct weir__tls. */

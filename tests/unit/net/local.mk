@@ -20,6 +20,11 @@ check_PROGRAMS += %D%/check_tls_cache
 %C%_check_tls_cache_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
 %C%_check_tls_cache_LDADD = $(%C%_TLS_LDADD)
 
+check_PROGRAMS += %D%/check_tls_system
+%C%_check_tls_system_SOURCES = %D%/check_tls_system.c %D%/tls_support.c %D%/tls_support.h
+%C%_check_tls_system_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
+%C%_check_tls_system_LDADD = $(%C%_TLS_LDADD)
+
 check_PROGRAMS += %D%/check_tls
 %C%_check_tls_SOURCES = %D%/check_tls.c %D%/tls_support.c %D%/tls_support.h
 %C%_check_tls_CPPFLAGS = $(%C%_TLS_CPPFLAGS)
