@@ -101,6 +101,8 @@ struct listener {
 
 	bool upstream_failing;	     /* said so; not again until it works */
 	struct weir_address failing; /* which server; length 0: all */
+	bool resting_said;	     /* of the last rest */
+	uint64_t resting_said_ms;    /* when last; 0: never */
 };
 
 /* What goes wrong is logged. */

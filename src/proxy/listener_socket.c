@@ -26,6 +26,9 @@
 #define BACK_FIRST_MS 100
 #define BACK_MOST_MS  10000
 
+/* Between two lines that tell of rests. */
+#define RESTING_AGAIN_MS 10000
+
 /* ---- settling ---- */
 
 void
@@ -242,6 +245,24 @@ on_connection(
 	room_taken(socket->listener);
 }
 
+/* With little room a listener may rest and go on with each client that leaves:
+ * then it is said once in a while. */
+static void
+say_resting(struct listener *listener, int err)
+{
+	uint64_t now = weir_loop_now_ms(listener->proxy->loop);
+
+	listener->resting_said =
+	    listener->resting_said_ms == 0 ||
+	    now - listener->resting_said_ms >= RESTING_AGAIN_MS;
+	if (listener->resting_said)
+		listener->resting_said_ms = now;
+	if (listener->resting_said)
+		log_warn("cannot accept, clients wait in the backlog",
+		    LOG_T("listener", listener->config->name),
+		    LOG_T("error", weir_error_text(err)));
+}
+
 static void
 on_resting(struct weir_server *server, int err, void *user)
 {
@@ -252,9 +273,7 @@ on_resting(struct weir_server *server, int err, void *user)
 	socket->resting = true;
 	listener_publish(socket->listener);
 	if (first)
-		log_warn("cannot accept, clients wait in the backlog",
-		    LOG_T("listener", socket->listener->config->name),
-		    LOG_T("error", weir_error_text(err)));
+		say_resting(socket->listener, err);
 }
 
 static void
@@ -265,7 +284,8 @@ on_accepting(struct weir_server *server, void *user)
 	(void)server;
 	socket->resting = false;
 	listener_publish(socket->listener);
-	if (!listener_any_resting(socket->listener))
+	if (socket->listener->resting_said &&
+	    !listener_any_resting(socket->listener))
 		log_info("accepting again",
 		    LOG_T("listener", socket->listener->config->name));
 }

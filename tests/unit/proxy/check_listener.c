@@ -537,6 +537,29 @@ START_TEST(closed_while_it_rests_it_is_open_when_it_is_opened)
 }
 END_TEST
 
+/* A client in, a client out: the log is not to grow with them. */
+START_TEST(out_of_descriptors_again_and_again_is_said_once)
+{
+	int c, i;
+	rlim_t was;
+
+	bench_start(b, WEIR ECHO("a") ANY);
+	for (i = 0; i < 3; i++) {
+		c = client(b, 0);
+		was = forbid_fds();
+		until(b, strcmp(state(0), "resting") == 0);
+		allow_fds(was);
+		serves(c);
+		until(b, strcmp(state(0), "open") == 0);
+		(void)close(c);
+		until(b, proxy_connections(b->proxy) == 0);
+	}
+	ck_assert_uint_eq(bench_logged(b, "cannot accept"), 1);
+	ck_assert_uint_eq(bench_logged(b, "accepting again"), 1);
+	bench_close(b);
+}
+END_TEST
+
 START_TEST(out_of_descriptors_clients_wait_for_one)
 {
 	int one, two;
@@ -600,6 +623,9 @@ main(void)
 		    closed_while_it_rests_it_is_open_when_it_is_opened, 0, 2);
 	if (!under_valgrind())
 		tcase_add_test(tc, out_of_descriptors_clients_wait_for_one);
+	if (!under_valgrind())
+		tcase_add_test(
+		    tc, out_of_descriptors_again_and_again_is_said_once);
 	suite_add_tcase(suite, tc);
 	return support_run(suite);
 }
