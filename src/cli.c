@@ -410,6 +410,7 @@ cli_read_again(const struct cli *cli, struct config **ret, char ***mistakes)
 	*mistakes = NULL;
 	if (r.builder == NULL)
 		return -1;
+	config_builder_read_again(r.builder);
 	/* The flags were found to be right once. */
 	if (read_flags(&r, cli->argc, cli->argv) != 0) {
 		list.failed = true;

@@ -66,6 +66,7 @@ struct config_builder {
 	size_t mistake_count;
 	const struct config_reading *reading; /* the file that is being read */
 	bool failed;			      /* memory was refused */
+	bool again; /* see config_builder_read_again() */
 };
 
 /* Note a mistake. */

@@ -344,6 +344,10 @@ struct config_builder;
 struct config_builder *config_builder_new(void);
 void config_builder_free(struct config_builder *builder);
 
+/* What is read from here on is read again, by a process that serves meanwhile:
+ * a file that has to be waited for, such as a FIFO, is a mistake. */
+void config_builder_read_again(struct config_builder *builder);
+
 /*
  * Read a file ("-" is standard input) and what it includes. Mistakes are
  * noted. Returns 0, or -1 when there was any, in this file or before.

@@ -270,6 +270,12 @@ read_fd(struct config_builder *builder, int fd, const char *path,
 		    "is being read already: a file cannot include itself");
 		return;
 	}
+	if (r == 0 && builder->again && !S_ISREG(st.st_mode) &&
+	    !S_ISDIR(st.st_mode)) {
+		note_file(builder, place, path,
+		    "is no regular file, which alone can be read again");
+		return;
+	}
 	if (r == 0)
 		r = read_all(fd, &text);
 	reading.file = config_file_get(builder, path);
@@ -297,7 +303,9 @@ read_path(
     struct config_builder *builder, const char *path, struct config_place place)
 {
 	struct strbuf problem = STRBUF_NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path,
+	    O_RDONLY | O_CLOEXEC | O_NOCTTY |
+		(builder->again ? O_NONBLOCK : 0));
 
 	if (fd < 0) {
 		strbuf_format(
@@ -370,6 +378,12 @@ config_include(struct config_builder *builder, const char *pattern,
 		read_path(builder, found.gl_pathv[i], place);
 	globfree(&found);
 	free(full);
+}
+
+void
+config_builder_read_again(struct config_builder *builder)
+{
+	builder->again = true;
 }
 
 int

@@ -41,11 +41,10 @@ write_file(const char *name, const char *text)
 	ck_assert_int_eq(fclose(f), 0);
 }
 
-/* Read a file; its mistakes are these. Returns the configuration, or NULL. */
 static struct config *
-read_with(const char *path, const char *mistakes)
+read_by(
+    struct config_builder *builder, const char *path, const char *mistakes)
 {
-	struct config_builder *builder = config_builder_new();
 	struct config *config = NULL;
 	char *found;
 
@@ -56,6 +55,13 @@ read_with(const char *path, const char *mistakes)
 	free(found);
 	config_builder_free(builder);
 	return config;
+}
+
+/* Read a file; its mistakes are these. Returns the configuration, or NULL. */
+static struct config *
+read_with(const char *path, const char *mistakes)
+{
+	return read_by(config_builder_new(), path, mistakes);
 }
 
 #define ECHO "\nlisten = :0\nmode = echo\n"
@@ -202,6 +208,24 @@ START_TEST(standard_input_is_a_dash)
 }
 END_TEST
 
+/* Whoever serves meanwhile would wait for the one who writes to it. */
+START_TEST(a_fifo_is_not_read_again)
+{
+	struct config_builder *builder = config_builder_new();
+
+	ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+	write_file("main.conf", "[weir]\ninclude = fifo\n");
+	config_builder_read_again(builder);
+	read_by(builder, "main.conf",
+	    "main.conf:2: include: \"fifo\" is no regular file, which alone "
+	    "can be read again\n");
+	builder = config_builder_new();
+	config_builder_read_again(builder);
+	read_by(builder, "fifo",
+	    "fifo: is no regular file, which alone can be read again\n");
+}
+END_TEST
+
 START_TEST(endless_files_are_refused)
 {
 	read_with("/dev/zero",
@@ -227,6 +251,7 @@ file_suite(void)
 	tcase_add_test(
 	    tcase, a_file_that_cannot_be_opened_is_told_at_its_include);
 	tcase_add_test(tcase, standard_input_is_a_dash);
+	tcase_add_test(tcase, a_fifo_is_not_read_again);
 	tcase_add_test(tcase, endless_files_are_refused);
 	suite_add_tcase(suite, tcase);
 	return suite;
