@@ -93,7 +93,7 @@ def gone(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:
             return f.read().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
@@ -368,6 +368,27 @@ def test_one_that_dies_again_and_again_is_replaced_more_slowly(weir):
     pauses = [int(re.search(r"pause_ms=(\d+)", x)[1])
               for x in w.log_find("a worker was killed")]
     assert pauses and all(p in (0, 100, 200, 400) for p in pauses), pauses
+
+
+def test_one_that_comes_due_while_others_are_forked_is_too(weir):
+    w = weir(ECHO, keys={"workers": "16"})
+    # The second death of each has a pause before it is replaced, so that all
+    # who died at once come due at once, and the first place a little later,
+    # while the others are forked.
+    for _ in range(3):
+        dead = list(workers(w))
+        places = {int(m[1]): int(m[2]) for m in re.finditer(
+            r"a worker serves worker=(\d+) place=(\d+)", w.err.text())}
+        [last] = [p for p in dead if places[p] == 0]
+        os.kill(w.pid, signal.SIGSTOP)
+        for pid in dead:
+            if pid != last:
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: all(gone(p) for p in dead if p != last), "the dead")
+        os.kill(w.pid, signal.SIGCONT)
+        time.sleep(0.001)  # another one does no harm, but shows nothing
+        os.kill(last, signal.SIGKILL)
+        wait_workers(w, 16, but=dead)
 
 
 @pytest.mark.valgrind
