@@ -36,16 +36,19 @@ mover_tell(struct mover *m, enum mover_kind kind, uint32_t number)
 }
 
 bool
-mover_keep_config(struct mover *m, struct config *config)
+mover_keep_config(struct mover *m, uint32_t place, struct config *config)
 {
-	struct config **rows =
-	    reallocarray(m->configs, m->config_count + 1, sizeof(*m->configs));
+	struct config **rows;
 
+	if (place >= MOVER_CONFIGS || place < m->config_count)
+		return false;
+	rows = reallocarray(m->configs, place + 1, sizeof(*m->configs));
 	if (rows == NULL)
 		return false;
 	m->configs = rows;
-	m->configs[m->config_count++] =
-	    config != NULL ? config_ref(config) : NULL;
+	while (m->config_count < place)
+		rows[m->config_count++] = NULL;
+	rows[m->config_count++] = config != NULL ? config_ref(config) : NULL;
 	return true;
 }
 

@@ -92,11 +92,14 @@ file_of(const void *data, size_t length)
 	return fd;
 }
 
+/* It tells its place among them, as one before it may have got lost. */
 static int
-send_config(struct mover *m, const struct config *config)
+send_config(struct mover *m, const struct config *config, uint32_t place)
 {
-	const struct mover_head head = {
-	    .kind = MOVER_CONFIG, .number = m->number + 1};
+	const struct mover_config head = {
+	    .head = {.kind = MOVER_CONFIG, .number = m->number + 1},
+	    .place = place,
+	};
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
@@ -126,9 +129,9 @@ number_of(struct mover *m, struct config *config, unsigned *ret)
 	for (*ret = 0; *ret < m->config_count; (*ret)++)
 		if (m->configs[*ret] == config)
 			return 0;
-	if (!mover_keep_config(m, config))
+	if (!mover_keep_config(m, *ret, config))
 		return -ENOMEM;
-	err = send_config(m, config);
+	err = send_config(m, config, *ret);
 	if (err != 0)
 		config_unref(m->configs[--m->config_count]);
 	return err;

@@ -36,6 +36,14 @@ struct mover_head {
 	uint32_t kind, number;
 };
 
+/* Of MOVER_CONFIG: which number of a parcel stands for it. */
+struct mover_config {
+	struct mover_head head;
+	uint32_t place;
+};
+
+#define MOVER_CONFIGS 4096 /* of one mover at the most */
+
 struct mover_given {
 	bool used;
 	uint32_t number;
@@ -80,9 +88,10 @@ void mover_done(struct mover *m);
 
 int mover_tell(struct mover *m, enum mover_kind kind, uint32_t number);
 
-/* The next number stands for config, of which it takes a reference; NULL: one
- * that is not understood. False for want of memory. */
-bool mover_keep_config(struct mover *m, struct config *config);
+/* That number stands for config, of which it takes a reference; NULL: one that
+ * is not understood, as are those that never came. False for want of memory, or
+ * where there are too many. */
+bool mover_keep_config(struct mover *m, uint32_t place, struct config *config);
 
 /* ---- mover_give.c ---- */
 

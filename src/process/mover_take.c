@@ -49,10 +49,13 @@ static void
 take_config(struct mover *m, const struct wire_message *message)
 {
 	struct config_builder *builder = config_builder_new();
+	struct mover_config head = {.place = MOVER_CONFIGS};
 	struct config *config = NULL;
 	size_t length = 0;
 	char *text = NULL;
 
+	if (message->length == sizeof(head))
+		memcpy(&head, message->data, sizeof(head));
 	if (message->fd_count == 1)
 		text = text_of(message->fds[0], &length);
 	wire_close_fds(message);
@@ -69,9 +72,10 @@ take_config(struct mover *m, const struct wire_message *message)
 				config_builder_mistake_count(builder) > 0
 			    ? config_builder_mistake(builder, 0)
 			    : NULL));
-	/* The number has to be taken in any case. */
-	if (!mover_keep_config(m, config))
-		log_error("no memory for the configuration of connections");
+	/* What is not kept is wanted by no connection that comes. */
+	if (config != NULL && !mover_keep_config(m, head.place, config))
+		log_error("connections stay with the old process, no memory for"
+			  " their configuration");
 	config_unref(config);
 	config_builder_free(builder);
 	free(text);
@@ -163,13 +167,15 @@ run(struct mover *m, struct mover_taken *t)
 	    m->proxy, t->config, t->parcel, t->length, t->fds, t->fd_count);
 
 	t->fd_count = 0;
-	if (err == 0)
+	if (err == 0) {
 		m->counts.moved++;
-	else
+	} else {
+		session_lost(m->proxy, t->parcel, t->length);
 		log_error("a connection of the old process is lost",
 		    LOG_T("listener",
 			session_parcel_listener(t->parcel, t->length)),
 		    LOG_T("error", strerror(-err)));
+	}
 	free(t);
 }
 

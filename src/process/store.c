@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "process/notify.h"
 #include "proxy/proxy.h"
@@ -195,6 +196,8 @@ store_new(struct store **ret, struct listen_fds *passed)
 		if (strncmp(passed->fds[i].name, PREFIX, strlen(PREFIX)) == 0)
 			err = take(store, &passed->fds[i]);
 	if (err != 0) {
+		for (i = 0; i < store->count; i++)
+			(void)close(store->sockets[i].fd);
 		store_free(store);
 		return err;
 	}

@@ -290,8 +290,10 @@ receive(struct takeover **ret, struct weir_loop *loop, char **error)
 	if (fd == -1)
 		return 0;
 	t = calloc(1, sizeof(*t));
-	if (t == NULL)
+	if (t == NULL) {
+		(void)close(fd);
 		return failure(error, -ENOMEM, "out of memory");
+	}
 	t->loop = loop;
 	t->board = t->pidfile.fd = t->control.fd = -1;
 	err = receive_all(t, fd, error);

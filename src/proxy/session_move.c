@@ -526,3 +526,15 @@ session_adopt(struct proxy *proxy, const struct config *config,
 		(void)close(fds[--fd_count]);
 	return -EBADMSG;
 }
+
+void
+session_lost(struct proxy *proxy, const void *parcel, size_t length)
+{
+	const char *name = session_parcel_listener(parcel, length);
+	long index = name != NULL ? proxy_find_listener(proxy, name) : -1;
+
+	if (index < 0)
+		return;
+	board_add(&proxy->listeners[index]->slot->closed, 1);
+	board_add(&proxy->listeners[index]->slot->errors, 1);
+}

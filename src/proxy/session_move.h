@@ -58,4 +58,8 @@ const char *session_parcel_listener(const void *parcel, size_t length);
 int session_adopt(struct proxy *proxy, const struct config *config,
     const void *parcel, size_t length, const int *fds, size_t fd_count);
 
+/* One that was released elsewhere could not go on here: it has ended, and the
+ * figures of its listener say so. */
+void session_lost(struct proxy *proxy, const void *parcel, size_t length);
+
 #endif

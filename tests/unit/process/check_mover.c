@@ -302,13 +302,13 @@ file_of(const char *text)
 	return fd;
 }
 
-/* What sessions are under, by number. */
+/* What sessions are under, by its place among them. */
 static void
-say_config(uint32_t number)
+say_config(uint32_t number, uint32_t place)
 {
 	int fd = file_of("[listener a]\nlisten = 127.0.0.1:0\nmode = echo\n");
 
-	say(MOVER_CONFIG, number, NULL, 0, &fd, 1);
+	say(MOVER_CONFIG, number, &place, sizeof(place), &fd, 1);
 	(void)close(fd);
 }
 
@@ -336,7 +336,7 @@ START_TEST(one_runs_when_it_was_given_up)
 
 	begin(false);
 	fd = served();
-	say_config(1);
+	say_config(1, 0);
 	session = say_session(2, &ref);
 	hears(0, MOVER_HAVE);
 	ck_assert_uint_eq(heard[0].head.number, 2);
@@ -361,7 +361,7 @@ START_TEST(one_that_was_taken_back_is_closed_here)
 
 	begin(false);
 	fd = served();
-	say_config(1);
+	say_config(1, 0);
 	bench_pass(b, 5);
 	before = bench_fds();
 	session = say_session(2, &ref);
@@ -385,7 +385,7 @@ START_TEST(one_whose_giver_died_runs)
 
 	begin(false);
 	fd = served();
-	say_config(1);
+	say_config(1, 0);
 	session = say_session(2, &ref);
 	hears(0, MOVER_HAVE);
 	session_release(session);
@@ -410,11 +410,31 @@ START_TEST(a_proxy_that_drains_takes_none)
 
 	begin(false);
 	fd = served();
-	say_config(1);
+	say_config(1, 0);
 	bench_pass(b, 5);
 	proxy_drain(b->proxy, 0);
 	session = say_session(2, &ref);
 	hears(0, MOVER_NO);
+	session_thaw(session);
+	echoes(fd);
+	(void)close(fd);
+	end();
+}
+END_TEST
+
+/* Of one that got lost on the way no other takes the place. */
+START_TEST(a_session_without_its_configuration_is_refused)
+{
+	struct session *session, *ref;
+	int fd;
+
+	begin(false);
+	fd = served();
+	say_config(1, 1);
+	say_config(2, MOVER_CONFIGS);
+	session = say_session(3, &ref); /* it is under the one of place 0 */
+	hears(0, MOVER_NO);
+	ck_assert_uint_eq(heard[0].head.number, 3);
 	session_thaw(session);
 	echoes(fd);
 	(void)close(fd);
@@ -480,6 +500,7 @@ main(void)
 	tcase_add_test(tc, one_that_was_taken_back_is_closed_here);
 	tcase_add_test(tc, one_whose_giver_died_runs);
 	tcase_add_test(tc, a_proxy_that_drains_takes_none);
+	tcase_add_test(tc, a_session_without_its_configuration_is_refused);
 	tcase_add_test(tc, nonsense_is_refused_and_nothing_of_it_kept);
 	suite_add_tcase(suite, tc);
 	return support_run(suite);

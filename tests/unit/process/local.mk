@@ -96,3 +96,14 @@ check_PROGRAMS += %D%/check_migrate
 %C%_check_migrate_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
     -I$(top_srcdir)/tests/unit/proxy
 %C%_check_migrate_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
+
+# Its allocations can be refused, as those of tests/unit/proxy/check_memory.
+check_PROGRAMS += %D%/check_memory
+%C%_check_memory_SOURCES = %D%/check_memory.c \
+    tests/unit/proxy/support.c tests/unit/proxy/support.h
+%C%_check_memory_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+    -I$(top_srcdir)/tests/unit/proxy
+%C%_check_memory_LDFLAGS = $(AM_LDFLAGS) -static -Wl,--wrap=malloc \
+    -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray \
+    -Wl,--wrap=strdup
+%C%_check_memory_LDADD = src/process/libprocess.la libweir.la $(CHECK_LIBS)
