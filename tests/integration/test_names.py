@@ -9,25 +9,22 @@ import time
 import pytest
 
 from fronttest import Authority, TlsBackend, echoes, server_context
-from weirtest import (DEADLINE, SCALE, Backend, echo, ended, eventually, is_root,
-                      read_exactly)
+from weirtest import (DEADLINE, SCALE, Backend, echo, ended, eventually,
+                      free_port, is_root, read_exactly)
 
 DNSMASQ = shutil.which("dnsmasq") or shutil.which("dnsmasq",
                                                   path="/usr/sbin:/sbin")
 pytestmark = pytest.mark.skipif(DNSMASQ is None, reason="there is no dnsmasq")
 
 
-def free_port():
+def free_for_both():
     """One that is free for UDP and TCP: dnsmasq listens on both."""
     while True:
+        port = free_port()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
-                socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            try:
-                tcp.bind(udp.getsockname())
-            except OSError:
-                continue
-            return udp.getsockname()[1]
+                contextlib.suppress(OSError):
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 class Names:
@@ -37,7 +34,7 @@ class Names:
     def __init__(self, folder, spawn):
         self.folder, self.spawn = folder, spawn
         self.process = None
-        self.port = free_port()
+        self.port = free_for_both()
         self.told = False
 
     @property
@@ -69,7 +66,7 @@ class Names:
     def is_there(self):
         if self.process.poll() is not None:  # the port was another's
             if not self.told:
-                self.port = free_port()
+                self.port = free_for_both()
             self.process = self.spawn([*self.command, "-p", self.port])
         question = (b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
                     b"\x02no\x04test\x00\x00\x01\x00\x01")

@@ -235,7 +235,7 @@ def test_one_that_flaps_is_tried_again_by_one_at_a_time(weir, backend):
     w = weir(config([f"127.0.0.1:{port}", good.address],
                     f"fail_timeout = {int(300 * SCALE)}ms\n"))
     assert answers(w, 4) == "gggg"
-    assert len(w.log_find("server is down")) == 1
+    assert len(w.wait_log("server is down")) == 1
     back = Backend(name_of("b"), port=port)
     try:
         eventually(lambda: "b" in answers(w, 2), "the server is used again")

@@ -8,6 +8,7 @@ valgrind). Ports are always the system's pick; weir's own are read in its log.
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import pathlib
@@ -107,17 +108,11 @@ def is_root():
     return os.geteuid() == 0
 
 
-def free_port(host="127.0.0.1"):
-    """A port that was free a moment ago, for programs that cannot pick one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
-
-
 def free_range(count, host="127.0.0.1"):
     """The first of so many neighbouring free ports, of those that the system
-    does not give to clients: they are still free a moment later."""
+    does not pick for anybody: they are still free a moment later, and nobody
+    is met there by chance."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
             least = int(f.read().split()[0])
@@ -125,11 +120,11 @@ def free_range(count, host="127.0.0.1"):
         least = 32768
     for _ in range(200):
         first = (random.randrange(10000, least - count)
-                 if least > 11000 else free_port(host))
+                 if least > 11000 else random.randrange(1024, 65536 - count))
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):
-                    s = stack.enter_context(socket.socket())
+                    s = stack.enter_context(socket.socket(family))
                     # As weir does: what only waits in TIME_WAIT is free.
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind((host, port))
@@ -137,6 +132,11 @@ def free_range(count, host="127.0.0.1"):
                 continue
         return first
     raise AssertionError("no range of free ports")
+
+
+def free_port(host="127.0.0.1"):
+    """One of them: for programs that cannot pick one, and where nobody is."""
+    return free_range(1, host)
 
 
 def split_address(text):
@@ -435,6 +435,8 @@ class Weir:
             if not what.startswith("socket:"):
                 continue
             copy = libc.syscall(438, pidfd, fd, 0)  # pidfd_getfd
+            if copy < 0 and ctypes.get_errno() == errno.EBADF:
+                continue  # it has been closed meanwhile: weirctl's, say
             if copy < 0:
                 raise OSError(ctypes.get_errno(), "pidfd_getfd")
             copies.append(socket.socket(fileno=copy))
@@ -526,12 +528,14 @@ class Backend:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(path)
             self.address = f"unix:{path}"
+            self.at = None
         else:
             self.listener = socket.socket(
                 socket.AF_INET6 if ":" in host else socket.AF_INET)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.listener.bind((host, port))
-            port = self.listener.getsockname()[1]
+            self.at = self.listener.getsockname()
+            port = self.at[1]
             self.address = (f"[{host}]:{port}" if ":" in host
                             else f"{host}:{port}")
             self.port = port
@@ -571,6 +575,17 @@ class Backend:
                    f"connection {index} at the backend")
         return self.connections[index]
 
+    def hold(self):
+        """Who knocks on is refused: the port stays bound until we are gone, as
+        another test beside this one would get it. One that shares it with us
+        may listen."""
+        if self.at is None:
+            return
+        self.holder = socket.socket(self.listener.family)
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            self.holder.bind(self.at)
+
     def close(self):
         if self.closed:
             return
@@ -578,6 +593,7 @@ class Backend:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.hold()
         for c in self.connections:
             with contextlib.suppress(OSError):
                 c.shutdown(socket.SHUT_RDWR)
