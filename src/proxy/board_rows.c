@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "proxy/board_priv.h"
@@ -72,89 +73,156 @@ set_used(_Atomic uint32_t *use, _Atomic uint32_t *used, uint32_t to)
 		atomic_fetch_add(used, was ? UINT32_MAX : 1);
 }
 
-/* ---- listeners ---- */
+/* ---- rows with names ---- */
+
+/* Those of listeners, or of upstreams. */
+struct table {
+	struct names *names;
+	_Atomic uint32_t *count; /* rows that ever were used */
+	char *rows;
+	size_t size, use, name; /* of a row, and where these are in it */
+	uint32_t *first_try;
+	bool (*busy)(const struct board *board, long row);
+	void (*clear)(struct board *board, long row);
+};
+
+static _Atomic uint32_t *
+row_use(const struct table *t, long row)
+{
+	return (_Atomic uint32_t *)(void *)(t->rows + (size_t)row * t->size +
+					    t->use);
+}
+
+static char *
+row_name(const struct table *t, long row)
+{
+	return t->rows + (size_t)row * t->size + t->name;
+}
+
+static bool
+is_named(const struct table *t, long row, const char *name)
+{
+	return use_of(row_use(t, row)) != ROW_FREE &&
+	       strcmp(row_name(t, row), name) == 0;
+}
 
 /* -ENOENT: not in its chain; of that the keeper alone may be sure. */
 static long
-find_listener(const struct board *board, const char *name)
+find_in_chain(const struct table *t, const char *name)
 {
-	struct names *names = &board->map->listener_names;
-	const struct board_listener *row = board->map->listener;
-	uint32_t i = atomic_load(chain_of(names, name)), steps;
+	uint32_t i = atomic_load(chain_of(t->names, name)), steps;
 
 	for (steps = 0; i != 0 && steps < BOARD_LISTENERS; steps++) {
-		if (use_of(&row[i - 1].use) != ROW_FREE &&
-		    strcmp(row[i - 1].name, name) == 0)
+		if (is_named(t, (long)i - 1, name))
 			return (long)i - 1;
-		i = atomic_load(&names->next[i - 1]);
+		i = atomic_load(&t->names->next[i - 1]);
 	}
 	return -ENOENT;
 }
 
-long
-board_listener_find(const struct board *board, const char *name)
+static long
+find(const struct table *t, const char *name)
 {
-	const struct board_listener *row = board->map->listener;
-	uint32_t i, n = atomic_load(&board->map->listeners);
-	long found = find_listener(board, name);
+	long i, n = (long)atomic_load(t->count);
+	long found = find_in_chain(t, name);
 
-	if (found >= 0)
-		return found;
-	for (i = 0; i < n; i++)
-		if (use_of(&row[i].use) != ROW_FREE &&
-		    strcmp(row[i].name, name) == 0)
-			return (long)i;
-	return -ENOENT;
+	for (i = 0; found < 0 && i < n; i++)
+		if (is_named(t, i, name))
+			found = i;
+	return found;
 }
 
 /* One that nobody counts in any more, or one more. */
 static long
-free_listener(struct board *board)
+free_row(const struct board *board, const struct table *t)
 {
-	const struct board_listener *row = board->map->listener;
-	uint32_t i, k, n = atomic_load(&board->map->listeners);
-	uint32_t all = board->map->listener_names.used == n ? 0 : n;
+	uint32_t i, k, n = atomic_load(t->count);
+	uint32_t all = t->names->used == n ? 0 : n, use;
 
 	for (k = 0; k < all; k++) {
-		i = board->try_listener++ % n;
-		if (use_of(&row[i].use) == ROW_FREE ||
-		    (use_of(&row[i].use) == ROW_GONE &&
-			board_listener_connections(board, (long)i) == 0))
+		i = (*t->first_try)++ % n;
+		use = use_of(row_use(t, (long)i));
+		if (use == ROW_FREE ||
+		    (use == ROW_GONE && !t->busy(board, (long)i)))
 			return (long)i;
 	}
 	return n < BOARD_LISTENERS ? (long)n : -ENOSPC;
 }
 
-long
-board_listener_row(struct board *board, const char *name)
+static long
+take_row(struct board *board, const struct table *t, const char *name)
 {
-	struct map *map = board->map;
-	struct names *names = &map->listener_names;
-	struct board_listener *row;
-	unsigned worker;
 	long i;
 
 	if (!name_fits(name))
 		return -ENAMETOOLONG;
-	i = find_listener(board, name);
+	i = find_in_chain(t, name);
 	if (i < 0) {
-		i = free_listener(board);
+		i = free_row(board, t);
 		if (i < 0)
 			return i;
-		row = &map->listener[i];
-		chain_remove(chain_of(names, row->name), names->next, i);
-		atomic_store(&row->use, ROW_FREE);
-		memset(row, 0, sizeof(*row));
-		for (worker = 0; worker < board_workers(board); worker++)
-			memset(&map->area[worker].listeners[i], 0,
-			    sizeof(map->area[worker].listeners[i]));
-		strcpy(row->name, name);
-		chain_add(chain_of(names, name), names->next, i);
+		chain_remove(
+		    chain_of(t->names, row_name(t, i)), t->names->next, i);
+		atomic_store(row_use(t, i), ROW_FREE);
+		t->clear(board, i);
+		memset(t->rows + (size_t)i * t->size, 0, t->size);
+		strcpy(row_name(t, i), name);
+		chain_add(chain_of(t->names, name), t->names->next, i);
 	}
-	set_used(&map->listener[i].use, &names->used, ROW_USED);
-	if (atomic_load(&map->listeners) <= (uint32_t)i)
-		atomic_store(&map->listeners, (uint32_t)i + 1);
+	set_used(row_use(t, i), &t->names->used, ROW_USED);
+	if (atomic_load(t->count) <= (uint32_t)i)
+		atomic_store(t->count, (uint32_t)i + 1);
 	return i;
+}
+
+/* ---- listeners ---- */
+
+static bool
+listener_busy(const struct board *board, long row)
+{
+	return board_listener_connections(board, row) > 0;
+}
+
+static void
+clear_listener(struct board *board, long row)
+{
+	unsigned worker;
+
+	for (worker = 0; worker < board_workers(board); worker++)
+		memset(&board->map->area[worker].listeners[row], 0,
+		    sizeof(board->map->area[worker].listeners[row]));
+}
+
+static struct table
+listeners(const struct board *board)
+{
+	return (struct table){
+	    .names = &board->map->listener_names,
+	    .count = &board->map->listeners,
+	    .rows = (char *)board->map->listener,
+	    .size = sizeof(struct board_listener),
+	    .use = offsetof(struct board_listener, use),
+	    .name = offsetof(struct board_listener, name),
+	    .busy = listener_busy,
+	    .clear = clear_listener,
+	};
+}
+
+long
+board_listener_find(const struct board *board, const char *name)
+{
+	const struct table t = listeners(board);
+
+	return find(&t, name);
+}
+
+long
+board_listener_row(struct board *board, const char *name)
+{
+	struct table t = listeners(board);
+
+	t.first_try = &board->try_listener;
+	return take_row(board, &t, name);
 }
 
 void
@@ -216,39 +284,6 @@ board_listener_connections(const struct board *board, long row)
 
 /* ---- upstreams ---- */
 
-/* -ENOENT: not in its chain; of that the keeper alone may be sure. */
-static long
-find_upstream(const struct board *board, const char *name)
-{
-	struct names *names = &board->map->upstream_names;
-	const struct board_upstream *row = board->map->upstream;
-	uint32_t i = atomic_load(chain_of(names, name)), steps;
-
-	for (steps = 0; i != 0 && steps < BOARD_UPSTREAMS; steps++) {
-		if (use_of(&row[i - 1].use) != ROW_FREE &&
-		    strcmp(row[i - 1].name, name) == 0)
-			return (long)i - 1;
-		i = atomic_load(&names->next[i - 1]);
-	}
-	return -ENOENT;
-}
-
-long
-board_upstream_find(const struct board *board, const char *name)
-{
-	const struct board_upstream *row = board->map->upstream;
-	uint32_t i, n = atomic_load(&board->map->upstreams);
-	long found = find_upstream(board, name);
-
-	if (found >= 0)
-		return found;
-	for (i = 0; i < n; i++)
-		if (use_of(&row[i].use) != ROW_FREE &&
-		    strcmp(row[i].name, name) == 0)
-			return (long)i;
-	return -ENOENT;
-}
-
 static bool
 upstream_busy(const struct board *board, long upstream)
 {
@@ -258,23 +293,6 @@ upstream_busy(const struct board *board, long upstream)
 		if (board_server_connections(board, i) > 0)
 			return true;
 	return board_upstream_queued(board, upstream) > 0;
-}
-
-static long
-free_upstream(struct board *board)
-{
-	const struct board_upstream *row = board->map->upstream;
-	uint32_t i, k, n = atomic_load(&board->map->upstreams);
-	uint32_t all = board->map->upstream_names.used == n ? 0 : n;
-
-	for (k = 0; k < all; k++) {
-		i = board->try_upstream++ % n;
-		if (use_of(&row[i].use) == ROW_FREE ||
-		    (use_of(&row[i].use) == ROW_GONE &&
-			!upstream_busy(board, (long)i)))
-			return (long)i;
-	}
-	return n < BOARD_UPSTREAMS ? (long)n : -ENOSPC;
 }
 
 /* Servers of it that are gone, and whose row would be found by the next one
@@ -289,37 +307,47 @@ forget_servers(struct board *board, long upstream)
 		    ROW_FREE);
 }
 
+static void
+clear_upstream(struct board *board, long row)
+{
+	unsigned worker;
+
+	forget_servers(board, row);
+	for (worker = 0; worker < board_workers(board); worker++)
+		memset(&board->map->area[worker].upstreams[row], 0,
+		    sizeof(board->map->area[worker].upstreams[row]));
+}
+
+static struct table
+upstreams(const struct board *board)
+{
+	return (struct table){
+	    .names = &board->map->upstream_names,
+	    .count = &board->map->upstreams,
+	    .rows = (char *)board->map->upstream,
+	    .size = sizeof(struct board_upstream),
+	    .use = offsetof(struct board_upstream, use),
+	    .name = offsetof(struct board_upstream, name),
+	    .busy = upstream_busy,
+	    .clear = clear_upstream,
+	};
+}
+
+long
+board_upstream_find(const struct board *board, const char *name)
+{
+	const struct table t = upstreams(board);
+
+	return find(&t, name);
+}
+
 long
 board_upstream_row(struct board *board, const char *name)
 {
-	struct map *map = board->map;
-	struct names *names = &map->upstream_names;
-	struct board_upstream *row;
-	unsigned worker;
-	long i;
+	struct table t = upstreams(board);
 
-	if (!name_fits(name))
-		return -ENAMETOOLONG;
-	i = find_upstream(board, name);
-	if (i < 0) {
-		i = free_upstream(board);
-		if (i < 0)
-			return i;
-		row = &map->upstream[i];
-		chain_remove(chain_of(names, row->name), names->next, i);
-		atomic_store(&row->use, ROW_FREE);
-		forget_servers(board, i);
-		memset(row, 0, sizeof(*row));
-		for (worker = 0; worker < board_workers(board); worker++)
-			memset(&map->area[worker].upstreams[i], 0,
-			    sizeof(map->area[worker].upstreams[i]));
-		strcpy(row->name, name);
-		chain_add(chain_of(names, name), names->next, i);
-	}
-	set_used(&map->upstream[i].use, &names->used, ROW_USED);
-	if (atomic_load(&map->upstreams) <= (uint32_t)i)
-		atomic_store(&map->upstreams, (uint32_t)i + 1);
-	return i;
+	t.first_try = &board->try_upstream;
+	return take_row(board, &t, name);
 }
 
 void
