@@ -202,11 +202,11 @@ send_status(
 
 	if (notify->fd < 0)
 		return 0;
-	if (status == NULL)
+	/* Without memory for the status the state is told all the same. */
+	if (status == NULL ||
+	    asprintf(&text, "%sSTATUS=%s", head, status) < 0)
 		return surely ? send_surely(notify, head)
 			      : send_with_fds(notify, head, NULL, 0);
-	if (asprintf(&text, "%sSTATUS=%s", head, status) < 0)
-		return -ENOMEM;
 	for (char *c = text + strlen(head); *c != '\0'; c++)
 		if (*c == '\n' || *c == '\r')
 			*c = ' ';

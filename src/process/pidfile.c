@@ -54,7 +54,7 @@ read_pid(int fd)
 		return -EINVAL;
 	errno = 0;
 	pid = strtol(text, &end, 10);
-	if (*end == '\n')
+	while (*end == '\n')
 		end++;
 	return errno != 0 || end != text + count ? -EINVAL : pid;
 }
@@ -298,16 +298,20 @@ pidfile_leave(struct pidfile *pidfile)
 	pidfile->writer = 0;
 }
 
-/* It is ours, and locked; only the number changes. */
+/*
+ * It is ours, and locked; only the number changes. Never a reader sees half a
+ * number, nor two: over what is left of a longer one go ends of lines, until
+ * it is cut. `kill $(cat FILE)` with the rest of a number behind would meet
+ * somebody else.
+ */
 static int
 rewrite(struct pidfile *pidfile, char **error)
 {
 	char text[32];
 	int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
-	/* Never a reader sees half a number: of equal length one is replaced
-	 * by the other, and else it is first longer, and then cut. */
-	if (pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
+	memset(text + length, '\n', sizeof(text) - (size_t)length);
+	if (pwrite(pidfile->fd, text, sizeof(text), 0) != sizeof(text) ||
 	    ftruncate(pidfile->fd, length) < 0)
 		return failure(
 		    error, -errno, "%s: cannot be written: %m", pidfile->path);

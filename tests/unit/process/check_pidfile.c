@@ -184,9 +184,45 @@ START_TEST(a_stale_file_is_replaced_even_if_its_pid_lives)
 	pidfile = make_written();
 	expect_own();
 	pidfile_free(pidfile);
+	/* One that died while it put its number over a longer one. */
+	put("1\n\n\n\n");
+	pidfile = make_written();
+	expect_own();
+	pidfile_free(pidfile);
 	snprintf(content, sizeof(content), "%ld", (long)getppid());
 	put(content);
 	pidfile_free(make_written());
+}
+END_TEST
+
+START_TEST(a_file_is_handed_on)
+{
+	struct pidfile *pidfile;
+	char *error = NULL;
+	int fd;
+
+	put("4999999999\n");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pidfile_adopt(&pidfile, path, fd, &error), 0);
+	ck_assert_str_eq(pidfile_path(pidfile), path);
+	ck_assert_int_eq(pidfile_fd(pidfile), fd);
+	/* It is the other's until it is written. */
+	ck_assert_str_eq(get(), "4999999999\n");
+	ck_assert_int_eq(pidfile_write(pidfile, &error), 0);
+	expect_own();
+	pidfile_leave(pidfile);
+	pidfile_free(pidfile);
+	expect_own();
+	/* Another file by now. */
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(unlink(path), 0);
+	put("1\n");
+	ck_assert_int_eq(pidfile_adopt(&pidfile, path, fd, &error), -ESTALE);
+	ck_assert_ptr_nonnull(strstr(error, path));
+	free(error);
+	close(fd);
+	ck_assert_str_eq(get(), "1\n");
 }
 END_TEST
 
@@ -316,6 +352,7 @@ main(void)
 	tcase_add_test(tcase, a_living_daemon_is_told_with_its_pid);
 	tcase_add_test(tcase, of_two_that_start_at_once_one_wins);
 	tcase_add_test(tcase, a_stale_file_is_replaced_even_if_its_pid_lives);
+	tcase_add_test(tcase, a_file_is_handed_on);
 	tcase_add_test(tcase, a_file_that_is_no_pid_file_is_left_alone);
 	tcase_add_test(tcase, a_folder_that_is_not_there_is_an_error);
 	tcase_add_test(tcase, a_relative_path_stays_where_it_was);
