@@ -165,7 +165,21 @@ stream {{
   }}
 }}
 """)
-        self.run(self.program, "-c", self.conf, "-g", "daemon off;")
+        # In the foreground it heeds no SIGUSR2: it takes that for an upgrade
+        # whose old process is still there.
+        self.run(self.program, "-c", self.conf)
+
+    def stop(self):
+        names = [n for n in ("pid", "pid.oldbin")
+                 if os.path.exists(os.path.join(self.folder, n))]
+        pids = [self.pid_from(n) for n in names]
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+        for _ in range(500):
+            if not any(os.path.exists(f"/proc/{pid}") for pid in pids):
+                break
+            time.sleep(0.01)
+        super().stop()
 
     def act(self, action):
         pid = self.pid_from("pid")
