@@ -219,6 +219,13 @@ bool weir_socket_is_secure(const struct weir_socket *socket);
 const char *weir_socket_tls_error(const struct weir_socket *socket);
 
 /*
+ * Whether TLS failed because the peer of a server's socket ended before it had
+ * said a whole hello: as one that only looks whether the port is open. Since
+ * 0.1.
+ */
+bool weir_socket_tls_no_hello(const struct weir_socket *socket);
+
+/*
  * Whether the peer's certificate is good (verifyPeer): signed by a trusted CA,
  * in its time and, on a client with a server_name, for that name. *text, where
  * text is not NULL, says it for people; a static string. Also after on_close,

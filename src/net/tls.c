@@ -327,8 +327,14 @@ handshake_done(struct weir_socket *s)
 static void
 handshake_broke(struct weir_socket *s, int err)
 {
-	weir__tls_set_error(
-	    s->extra->tls, "the connection broke: %s", weir_error_text(err));
+	struct weir__tls *t = s->extra->tls;
+
+	if (t->no_hello)
+		weir__tls_set_error(
+		    t, "the peer ended the connection before its hello");
+	else
+		weir__tls_set_error(
+		    t, "the connection broke: %s", weir_error_text(err));
 	handshake_failed(s, err);
 }
 

@@ -164,7 +164,7 @@ hello_is_whole(struct weir__tls *t)
 						   length) != HELLO_NEED_MORE);
 }
 
-/* Nothing more is needed than what is there, or ended. 1, 0 or an error. */
+/* Nothing more is needed than what is there. 1, 0 or an error. */
 static int
 read_hello(struct weir_socket *s)
 {
@@ -178,8 +178,10 @@ read_hello(struct weir_socket *s)
 	do {
 		n = recv(s->fd, scratch, WEIR__SCRATCH, MSG_DONTWAIT);
 	} while (n == -1 && errno == EINTR);
-	if (n == 0)
-		return 1;
+	if (n == 0) {
+		s->extra->tls->no_hello = true;
+		return WEIR_E_TLS_HANDSHAKE;
+	}
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -errno;
 	weir__socket_touch(s);

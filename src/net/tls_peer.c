@@ -116,6 +116,14 @@ weir_socket_tls_error(const struct weir_socket *s)
 	return t != NULL ? t->error : NULL;
 }
 
+bool
+weir_socket_tls_no_hello(const struct weir_socket *s)
+{
+	const struct weir__tls *t = tls_of(s);
+
+	return t != NULL && t->no_hello;
+}
+
 /* ---- the handshake's result ---- */
 
 /* OpenSSL lets a server choose what nobody offered. */

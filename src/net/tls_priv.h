@@ -119,6 +119,7 @@ struct weir__tls {
 	bool failed;	/* SSL is of no use any more */
 	bool broken;	/* nothing can be sent any more */
 	bool by_server; /* a server's, which is told how it goes */
+	bool no_hello;	/* the peer ended before its hello was whole */
 	bool allow_truncation;
 
 	int io_error; /* of the last call into SSL */

@@ -74,8 +74,9 @@ enum proxy_header_result proxy_header_read(struct proxy_header *ret,
 void proxy_header_write_v1(
     struct strbuf *out, const struct proxy_header *header);
 
-/* With check a CRC32C is added. What does not fit PROXY_HEADER_MAX is left
- * out, the least important first: the name of a network, then SSL. */
+/* With check a CRC32C is added. What has no room in PROXY_HEADER_MAX is left
+ * out, by itself; room is given to the unique id first, then to ALPN, the
+ * authority, SSL and the name of a network. */
 void proxy_header_write_v2(
     struct strbuf *out, const struct proxy_header *header, bool check);
 

@@ -6,8 +6,8 @@
  *
  * Nothing is done for such a client before it is through: no server is
  * connected to, and what it has sent goes on unchanged to whoever is next. A
- * client that leaves without a word, as those do that only look whether a port
- * is open, has just left.
+ * client that leaves before its header or hello is whole, as those do that only
+ * look whether a port is open, has just left.
  */
 #include "config.h"
 
@@ -192,7 +192,12 @@ on_securing_error(struct weir_socket *socket, int err, void *user)
 	if (!session->ending)
 		note_failure(
 		    session, text != NULL ? text : weir_error_text(err));
-	session_note_end(session, END_TLS_FAILED);
+	if (weir_socket_tls_no_hello(socket))
+		session_note_end(session, END_CLIENT);
+	else
+		session_note_end(session, err == -ECONNRESET || err == -EPIPE
+					      ? END_RESET
+					      : END_TLS_FAILED);
 }
 
 static void
@@ -408,10 +413,9 @@ on_end(struct weir_socket *socket, void *user)
 	(void)socket;
 	if (session->ending)
 		return;
-	if (session->front->bytes.length == 0)
-		session_destroy(session, END_CLIENT);
-	else
-		fail(session, "the client ended before it was whole");
+	if (session->front->bytes.length > 0)
+		note_failure(session, "the client ended before it was whole");
+	session_destroy(session, END_CLIENT);
 }
 
 static void

@@ -114,7 +114,7 @@ def test_who_only_looks_whether_the_port_is_open_has_just_left(weir, backend):
     c.sendall(b"PROXY")
     c.shutdown(socket.SHUT_WR)
     assert ended(c)
-    assert w.access(2)[1]["end"] == "proxy_header"
+    assert w.access(2)[1]["end"] == "client"
     assert not b.connections
 
 

@@ -221,17 +221,37 @@ def test_a_hello_may_come_in_pieces_and_records(weir, backend, authority,
             incoming.write(c.recv(65536))
 
 
-@pytest.mark.parametrize("part", [1, 200])
-def test_a_hello_that_ends_before_it_is_whole(weir, backend, authority, part):
+@pytest.mark.parametrize("part", [0, 1, 200])
+@pytest.mark.parametrize("end", ["client", "reset"])
+def test_who_leaves_before_its_hello_is_whole_has_just_left(
+        weir, backend, authority, part, end):
     b = backend()
     w = weir(ending(b, authority.sign("a.example")), keys={
         "log_level": "debug"})
     c = w.connect()
+    w.wait_figures(connections=1)
     c.sendall(client_hello("a.example")[:part])
+    if end == "client":
+        c.shutdown(socket.SHUT_WR)
+        assert ended(c)
+        w.wait_log("the peer ended the connection before its hello")
+    else:
+        reset(c)
+    assert w.access()[0]["end"] == end
+    assert not b.connections
+
+
+def test_who_leaves_in_the_handshake_has_no_tls(weir, backend, authority):
+    b = backend()
+    w = weir(ending(b, authority.sign("a.example")))
+    c = w.connect()
+    c.sendall(client_hello("a.example"))
+    assert c.recv(1)  # ours has come
     c.shutdown(socket.SHUT_WR)
-    assert ended(c)
+    with contextlib.suppress(OSError):
+        while c.recv(65536):
+            pass
     assert w.access()[0]["end"] == "tls_failed"
-    assert w.log_find("the peer ended the connection during the handshake")
     assert not b.connections
 
 

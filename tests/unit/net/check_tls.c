@@ -898,6 +898,7 @@ START_TEST(garbage_instead_of_a_hello_is_one_error)
 	ck_assert_str_eq(accepted.told, "connection error close");
 	ck_assert_int_eq(accepted.error, WEIR_E_TLS_HANDSHAKE);
 	ck_assert_str_ne(accepted.why, "");
+	ck_assert(!weir_socket_tls_no_hello(accepted.socket));
 	ck_assert_str_eq(server_told, "error");
 	ck_assert_int_eq(client_errors, 1);
 	/* The server goes on. */
@@ -915,7 +916,8 @@ START_TEST(an_end_instead_of_a_hello_is_one_error)
 	ck_assert(run_until(loop, accepted_closed, NULL));
 	ck_assert_str_eq(accepted.told, "connection error close");
 	ck_assert_int_eq(accepted.error, WEIR_E_TLS_HANDSHAKE);
-	ck_assert_ptr_nonnull(strstr(accepted.why, "during the handshake"));
+	ck_assert_ptr_nonnull(strstr(accepted.why, "before its hello"));
+	ck_assert(weir_socket_tls_no_hello(accepted.socket));
 }
 END_TEST
 

@@ -337,6 +337,7 @@ START_TEST(nothing_at_all_is_answered)
 	ck_assert(!weir_socket_is_tls(NULL));
 	ck_assert(!weir_socket_is_secure(NULL));
 	ck_assert_ptr_null(weir_socket_tls_error(NULL));
+	ck_assert(!weir_socket_tls_no_hello(NULL));
 	ck_assert_int_eq(weir_socket_tls_info(NULL, &info), WEIR_E_NOT_SECURE);
 	ck_assert_int_eq(weir_socket_tls_info(NULL, NULL), -EINVAL);
 	ck_assert_int_eq(

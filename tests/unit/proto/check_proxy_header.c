@@ -554,26 +554,32 @@ END_TEST
 START_TEST(what_does_not_fit_is_left_out)
 {
 	static unsigned char long_name[PROXY_HEADER_MAX - 100];
-	struct proxy_header header = {.local = false};
+	struct proxy_header wanted = {.local = false}, header;
 	struct strbuf out = STRBUF_NULL;
 
-	set_ip(&header.source, "192.0.2.1", 56324);
-	header.destination = header.source;
-	header.has_ssl = true;
-	header.ssl_cn.data = long_name;
-	header.ssl_cn.length = sizeof(long_name);
-	set_bytes(&header.authority, "example.org");
-	header.netns = header.ssl_cn;
-	proxy_header_write_v2(&out, &header, true);
+	set_ip(&wanted.source, "192.0.2.1", 56324);
+	wanted.destination = wanted.source;
+	wanted.has_ssl = true;
+	wanted.ssl_cn.data = long_name;
+	wanted.ssl_cn.length = sizeof(long_name);
+	set_bytes(&wanted.authority, "example.org");
+	wanted.netns = wanted.ssl_cn;
+	header = wanted;
+	write_and_read(&header, &out, true);
 	ck_assert_uint_le(out.length, PROXY_HEADER_MAX);
 	ck_assert_uint_gt(out.length, sizeof(long_name));
-	strbuf_reset(&out);
-	set_bytes(&header.unique_id, "more than the bytes that were left for "
+	ck_assert(header.has_ssl);
+	ck_assert_ptr_null(header.netns.data);
+	/* What is dearer takes SSL's room; a small name still has some. */
+	set_bytes(&wanted.unique_id, "more than the bytes that were left for "
 				     "it in this header, as was computed");
+	set_bytes(&wanted.netns, "blue");
+	header = wanted;
 	write_and_read(&header, &out, true);
 	ck_assert_uint_lt(out.length, 200);
 	ck_assert(!header.has_ssl);
 	assert_bytes(&header.authority, "example.org");
+	assert_bytes(&header.netns, "blue");
 	strbuf_free(&out);
 }
 END_TEST
