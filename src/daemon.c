@@ -30,6 +30,7 @@
 #include "process/failure.h"
 #include "process/fleet.h"
 #include "process/notify.h"
+#include "process/orphans.h"
 #include "process/pidfile.h"
 #include "process/program.h"
 #include "process/reload.h"
@@ -63,6 +64,8 @@ become_worker(struct daemon *d, int err)
 	d->reload = NULL;
 	signals_stop(d->signals);
 	d->signals = NULL;
+	orphans_free(d->orphans);
+	d->orphans = NULL;
 	weir_timer_free(d->status_timer);
 	weir_timer_free(d->watchdog_timer);
 	weir_timer_free(d->store_timer);
@@ -120,6 +123,7 @@ clean_up(struct daemon *d, int status)
 		board_worker_ended(d->board, d->slot);
 	board_free(d->board);
 	signals_stop(d->signals);
+	orphans_free(d->orphans);
 	weir_timer_free(d->status_timer);
 	weir_timer_free(d->watchdog_timer);
 	weir_timer_free(d->store_timer);

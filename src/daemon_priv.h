@@ -46,6 +46,7 @@ struct daemon {
 	int control_kept;	 /* its socket, of the program before; or -1 */
 	struct control_subject subject;
 	struct signals *signals;
+	struct orphans *orphans; /* or NULL */
 	struct notify *notify;
 	struct pidfile *pidfile; /* or NULL */
 	struct privileges privileges;

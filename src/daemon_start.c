@@ -22,6 +22,7 @@
 #include "process/limits.h"
 #include "process/listen_fds.h"
 #include "process/notify.h"
+#include "process/orphans.h"
 #include "process/pidfile.h"
 #include "process/privileges.h"
 #include "process/signals.h"
@@ -29,6 +30,7 @@
 #include "process/takeover.h"
 #include "proxy/board.h"
 #include "proxy/proxy.h"
+#include "proxy/target.h"
 
 enum log_level
 daemon_log_level(const struct cli *cli, const struct config *config)
@@ -217,6 +219,15 @@ take_sockets(struct daemon *d, struct proxy_options *options)
 	return err;
 }
 
+static bool
+is_ours(pid_t pid, void *user)
+{
+	const struct daemon *d = user;
+
+	return fleet_has_child(d->fleet, pid) ||
+	       target_has_child(d->proxy, pid);
+}
+
 int
 daemon_start(struct daemon *d)
 {
@@ -249,6 +260,8 @@ daemon_start(struct daemon *d)
 	if (err == 0)
 		err = fleet_new(&d->fleet, d->loop, &fleet_options,
 		    &daemon_fleet_handlers, d);
+	if (err == 0 && getpid() == 1)
+		err = orphans_new(&d->orphans, d->loop, is_ours, d);
 	if (err == 0)
 		err = daemon_upgrade_new(d);
 	if (err == 0)

@@ -66,6 +66,17 @@ fleet_is_worker(const struct fleet *fleet)
 	return fleet->role == FLEET_WORKER;
 }
 
+bool
+fleet_has_child(const struct fleet *fleet, pid_t pid)
+{
+	const struct member *member;
+
+	TAILQ_FOREACH (member, &fleet->members, next)
+		if (member->pid == pid && !member->reaped)
+			return true;
+	return false;
+}
+
 unsigned
 fleet_places(const struct fleet *fleet)
 {

@@ -85,6 +85,9 @@ void fleet_start(struct fleet *fleet);
 bool fleet_is_master(const struct fleet *fleet);
 bool fleet_is_worker(const struct fleet *fleet);
 
+/* Whether this process has forked it and waits for its end. */
+bool fleet_has_child(const struct fleet *fleet, pid_t pid);
+
 /* How many processes serve at a time; and in a worker, which of them it is. */
 unsigned fleet_places(const struct fleet *fleet);
 unsigned fleet_place(const struct fleet *fleet);

@@ -323,6 +323,11 @@ upgrade_begin(struct upgrade *u)
 		    LOG_N("pid", u->run.pid));
 		return;
 	}
+	if (getpid() == 1) {
+		log_error("upgrade refused: with process 1 its container ends, "
+			  "and the new program with it");
+		return;
+	}
 	if (start(u, &error) != 0) {
 		log_error("upgrade failed, going on as before",
 		    LOG_T("program", program_path()),

@@ -160,12 +160,14 @@ on_error_data(
 
 /* ---- a child's life ---- */
 
-/* Whether none of its group is left. It has ended and is reaped here. */
+/* Whether none of its group is left. It has ended and is reaped here, as are
+ * those of the group that came to be this process's, the first of a
+ * container. */
 static bool
 group_is_empty(struct child *child)
 {
-	if (!child->reaped)
-		(void)waitpid(child->pid, NULL, WNOHANG);
+	while (waitpid(-child->pid, NULL, WNOHANG) > 0)
+		;
 	child->reaped = true;
 	return kill(-child->pid, 0) == -1 && errno == ESRCH;
 }
@@ -306,7 +308,7 @@ on_sigchld(struct weir_signal *signal, int signo, void *user)
 	for (child = TAILQ_FIRST(&proxy->children); child != NULL;
 	     child = after) {
 		after = TAILQ_NEXT(child, next);
-		if (child->gone || !has_ended(child))
+		if (!child->gone && !has_ended(child))
 			continue;
 		child->gone = true;
 		go_on(child);
@@ -329,6 +331,17 @@ target_kill_all(struct proxy *proxy)
 	}
 	weir_signal_free(proxy->sigchld);
 	proxy->sigchld = NULL;
+}
+
+bool
+target_has_child(const struct proxy *proxy, pid_t pid)
+{
+	const struct child *child;
+
+	TAILQ_FOREACH (child, &proxy->children, next)
+		if (child->pid == pid && !child->reaped)
+			return true;
+	return false;
 }
 
 /* ---- starting one ---- */

@@ -49,6 +49,9 @@ int target_exec(struct child **ret, struct proxy *proxy,
 /* Its connection has ended: ask its process group to end, then make it. */
 void child_release(struct child *child);
 
+/* Whether it is one of this process's programs. */
+bool target_has_child(const struct proxy *proxy, pid_t pid);
+
 /* drain_timeout is over: those that were asked get less time. */
 void target_hurry(struct proxy *proxy);
 

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from weirtest import (DEADLINE, PROGRAM, Backend, Reader, answer_at_end, built,
-                      ended, environment, eventually, fill, is_reset, pattern,
-                      read_all, read_exactly, reset, split_address)
+                      ended, environment, eventually, fill, is_reset, is_root,
+                      pattern, read_all, read_exactly, reset, split_address)
 
 ECHO = "[listener s]\nlisten = 127.0.0.1:0\nmode = echo\naccess_log = on\n"
 
@@ -308,3 +308,46 @@ def test_a_reset_during_the_drain_ends_a_connection(weir, backend):
     reset(s)
     assert is_reset(c)
     w.wait(0)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(x) for x in f.read().split()]
+
+
+@pytest.mark.skipif(not is_root(), reason="a namespace of processes needs root")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_process_1_of_a_container_reaps_and_is_not_replaced(spawn, workers):
+    p = spawn(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+               built(PROGRAM), "-w", workers, "-o", "control=off",
+               "-l", "127.0.0.1:0", "-P",
+               "exec:sh -c '(setsid sleep 0.1 &) ; (sleep 0.1 &) ; exec cat'"],
+              env=environment())
+    lines = []
+
+    def read_to(text):
+        for line in p.stdout:
+            lines.append(line.decode())
+            if text in lines[-1]:
+                return
+        raise AssertionError("".join(lines))
+    read_to("ready ")
+    [first] = children(p.pid)
+    listening = next(x for x in lines if "listening" in x)
+    address = split_address(listening.rsplit("address=", 1)[1].strip())[1]
+    for _ in range(3):
+        with socket.create_connection(address, DEADLINE) as c:
+            c.sendall(b"x")
+            c.shutdown(socket.SHUT_WR)
+            assert read_all(c) == b"x"
+    eventually(lambda: len(children(first)) == (workers if workers > 1 else 0),
+               "nobody but workers to be left")
+    os.kill(first, signal.SIGUSR2)
+    read_to("upgrade refused")
+    with socket.create_connection(address, DEADLINE) as c:
+        c.sendall(b"y")
+        c.shutdown(socket.SHUT_WR)
+        assert read_all(c) == b"y"
+    os.kill(first, signal.SIGTERM)
+    read_to("stopped, every connection had ended")
+    assert p.wait(DEADLINE) == 0
