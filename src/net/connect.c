@@ -176,7 +176,8 @@ on_attempt_timer(evutil_socket_t fd, short what, void *user)
 	struct weir__connect *c = user;
 	struct weir_socket *s = c->socket;
 	bool late =
-	    c->deadline_ms != 0 && weir_loop_now_ms(s->loop) >= c->deadline_ms;
+	    c->attempt_timeout_ms > 0 &&
+	    weir_loop_now_ms(s->loop) - c->began_ms >= c->attempt_timeout_ms;
 
 	(void)fd;
 	(void)what;
@@ -399,9 +400,7 @@ weir__connect_next(struct weir_socket *s)
 	weir__tell(s, on_attempt, , &to);
 	if (s->connect != c) /* destroyed meanwhile */
 		return;
-	c->deadline_ms = c->attempt_timeout_ms > 0
-			     ? weir_loop_now_ms(s->loop) + c->attempt_timeout_ms
-			     : 0;
+	c->began_ms = weir_loop_now_ms(s->loop);
 	err = weir__connect_open(s, &to, &s->fd);
 	if (err != 0)
 		attempt_failed(s, err);
@@ -446,31 +445,39 @@ check(const struct weir_socket *s, const struct weir_connect_options *o)
 	return s->state == WEIR__IDLE ? 0 : WEIR_E_SOCKET_CONNECTED;
 }
 
-static int
-begin(struct weir_socket *s, const struct weir_connect_options *o,
-    const char *host, struct weir__connect **ret)
+static struct weir__connect *
+new_connect(struct weir_socket *s, const struct weir_connect_options *o,
+    const char *host)
 {
 	size_t length = host != NULL ? strlen(host) + 1 : 0;
 	struct weir__connect *c = malloc(sizeof(*c) + length);
-	int err;
 
 	if (c == NULL)
-		return -ENOMEM;
+		return NULL;
 	*c = (struct weir__connect){.socket = s};
 	if (length > 0)
 		memcpy(c->host, host, length);
 	(void)evtimer_assign(
 	    &c->timer, weir_loop_base(s->loop), on_attempt_timer, c);
 	take_options(c, o);
-	if (o != NULL && o->timeout_ms > 0) {
+	return c;
+}
+
+/* Nothing but memory can fail any more; c is gone where it does. */
+static int
+begin(struct weir_socket *s, struct weir__connect *c,
+    const struct weir_connect_options *o)
+{
+	int err = 0;
+
+	if (o != NULL && o->timeout_ms > 0)
 		err = weir_socket_set_timeout(s, o->timeout_ms);
-		if (err != 0) {
-			free(c);
-			return err;
-		}
-	}
-	*ret = c;
-	return 0;
+	s->connect = c;
+	if (err != 0)
+		weir__connect_free(s);
+	else
+		weir__socket_connecting(s);
+	return err;
 }
 
 int
@@ -482,37 +489,52 @@ weir_socket_connect(struct weir_socket *s, const struct weir_address *address,
 
 	if (err == 0 && (address == NULL || address->length == 0))
 		err = -EINVAL;
-	if (err == 0)
-		err = begin(s, options, NULL, &c);
 	if (err != 0)
 		return err;
-	err = take_list(c, address, 1);
-	if (err != 0) {
-		free(c);
-		return err;
-	}
-	s->connect = c;
-	weir__socket_connecting(s);
-	weir__socket_defer(s, WEIR__DUE_CONNECT);
-	return 0;
+	c = new_connect(s, options, NULL);
+	if (c == NULL)
+		return -ENOMEM;
+	(void)take_list(c, address, 1); /* one needs no memory */
+	err = begin(s, c, options);
+	if (err == 0)
+		weir__socket_defer(s, WEIR__DUE_CONNECT);
+	return err;
 }
 
 /* The question is asked from the loop. */
 static int
-begin_query(struct weir__connect *c, const struct weir_resolver *resolver)
+begin_query(struct weir__connect *c, const struct weir_connect_options *options)
 {
+	struct weir_socket *s = c->socket;
+	int err;
+
 	c->query = calloc(1, sizeof(*c->query));
 	if (c->query == NULL) {
 		free(c);
 		return -ENOMEM;
 	}
-	c->query->socket = c->socket;
-	c->query->resolver = *resolver;
+	c->query->socket = s;
+	c->query->resolver = *options->lookup;
 	c->ask = true;
-	c->socket->connect = c;
-	weir__socket_connecting(c->socket);
-	weir__socket_defer(c->socket, WEIR__DUE_CONNECT);
-	return 0;
+	err = begin(s, c, options);
+	if (err == 0)
+		weir__socket_defer(s, WEIR__DUE_CONNECT);
+	return err;
+}
+
+static int
+begin_lookup(
+    struct weir__connect *c, const struct weir_connect_options *options)
+{
+	struct weir_socket *s = c->socket;
+	int err = weir_resolve(
+	    &c->lookup, s->loop, c->host, c->port, c->family, on_resolved, s);
+
+	if (err != 0) {
+		free(c);
+		return err;
+	}
+	return begin(s, c, options);
 }
 
 int
@@ -528,26 +550,15 @@ weir_socket_connect_host(struct weir_socket *s, const char *host, uint16_t port,
 		host = "localhost";
 	if (strlen(host) >= WEIR_HOST_TEXT)
 		return -EINVAL;
-	err = begin(s, options, host, &c);
-	if (err != 0)
-		return err;
+	c = new_connect(s, options, host);
+	if (c == NULL)
+		return -ENOMEM;
 	c->port = port;
-	if (options != NULL && options->lookup != NULL &&
-	    weir_is_ip(host) == 0) {
-		err = begin_query(c, options->lookup);
-		if (err == 0 && c->attempt_timeout_ms > 0)
-			weir__connect_arm(c, c->attempt_timeout_ms);
-		return err;
-	}
-	err = weir_resolve(&c->lookup, s->loop, host, port,
-	    options != NULL ? options->family : 0, on_resolved, s);
-	if (err != 0) {
-		free(c);
-		return err;
-	}
-	s->connect = c;
-	weir__socket_connecting(s);
-	if (c->attempt_timeout_ms > 0)
+	if (options != NULL && options->lookup != NULL && weir_is_ip(host) == 0)
+		err = begin_query(c, options);
+	else
+		err = begin_lookup(c, options);
+	if (err == 0 && c->attempt_timeout_ms > 0)
 		weir__connect_arm(c, c->attempt_timeout_ms);
-	return 0;
+	return err;
 }

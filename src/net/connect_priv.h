@@ -26,7 +26,7 @@ struct weir__connect {
 	int error;	    /* of the last that failed */
 	struct event timer; /* of the attempt or a retry; in a race the delay */
 	bool attempting, retrying;
-	uint64_t deadline_ms; /* of the attempt; 0: none */
+	uint64_t began_ms; /* the attempt */
 
 	bool race;
 	LIST_HEAD(, weir__attempt) attempts; /* of a race, under way */

@@ -88,6 +88,8 @@ weir_socket_set_timeout(struct weir_socket *s, uint64_t ms)
 		weir__idle_free(s);
 		return 0;
 	}
+	if (s->state == WEIR__CLOSING) /* nothing is told but its end */
+		return 0;
 	if (weir__extra(s) == NULL)
 		return -ENOMEM;
 	idle = s->extra->idle;

@@ -101,6 +101,7 @@ shut(struct weir_socket *s)
 	weir__extra_shut(s);
 	s->due = 0;
 	s->dying = 0;
+	s->need_drain = false;
 }
 
 static void

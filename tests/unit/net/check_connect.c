@@ -108,6 +108,21 @@ START_TEST(connects_that_make_no_sense_are_refused)
 }
 END_TEST
 
+START_TEST(a_connect_that_is_refused_leaves_no_timeout)
+{
+	const struct weir_connect_options options = {.timeout_ms = 1};
+	struct watcher w = {0};
+
+	watch_new(&w, &loud, false);
+	ck_assert_int_eq(
+	    weir_socket_connect_host(w.socket, "no name", 80, &options),
+	    -EINVAL);
+	(void)turns_in(10);
+	ck_assert_uint_eq(w.calls, 0);
+	forget_watcher(&w);
+}
+END_TEST
+
 /* 0: bytes, an end; 1: an end alone; 2: destroy_soon alone; 3: bytes and
  * destroy_soon. After the connect call, before it is made. */
 START_TEST(what_was_asked_for_before_the_connection_happens_after_it)
@@ -217,6 +232,32 @@ START_TEST(on_close_may_connect_again)
 }
 END_TEST
 
+START_TEST(a_drain_that_was_waited_for_ends_with_its_connect)
+{
+	struct weir_address at;
+	struct watcher w = {0};
+	int listener = listening_fd(TCP4, &at), fd;
+
+	ck_assert_int_eq(close(listener), 0);
+	watch_new(&w, &loud, false);
+	ck_assert_int_eq(weir_socket_connect(w.socket, &at, NULL), 0);
+	ck_assert_int_eq(weir_socket_write(w.socket, "x", 1), WEIR_WAIT);
+	until(w.closes == 1);
+	w.error = 0;
+	listener = listening_fd(TCP4, &at);
+	ck_assert_int_eq(weir_socket_set_high_water_mark(w.socket, 100), 0);
+	ck_assert_int_eq(weir_socket_connect(w.socket, &at, NULL), 0);
+	ck_assert_int_eq(weir_socket_write(w.socket, "y", 1), 0);
+	fd = accepted(listener);
+	expect(fd, "y");
+	settle();
+	ck_assert_uint_eq(w.drains, 0);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
 START_TEST(a_full_queue_of_a_unix_listener_is_waited_for_or_times_out)
 {
 	struct weir_connect_options options = {0};
@@ -228,11 +269,11 @@ START_TEST(a_full_queue_of_a_unix_listener_is_waited_for_or_times_out)
 	ck_assert_int_eq(bind(listener, &at.u.sa, at.length), 0);
 	ck_assert_int_eq(listen(listener, 0), 0);
 	full[0] = connected_fd(&at);
-	options.attempt_timeout_ms = _i == 0 ? 0 : 30;
+	options.attempt_timeout_ms = _i == 0 ? 0 : _i == 1 ? 30 : UINT64_MAX;
 	watch_new(&w, &loud, false);
 	ck_assert_int_eq(weir_socket_connect(w.socket, &at, &options), 0);
 	ck_assert_uint_lt(turns_in(70), 30);
-	if (_i == 0) {
+	if (_i != 1) {
 		ck_assert_str_eq(w.told, "attempt ");
 		full[1] = accepted(listener);
 		until(was_told(&w, "ready"));
@@ -302,6 +343,7 @@ connect_suite(void)
 	tcase_add_test(
 	    tests, connecting_while_connected_is_refused_and_changes_nothing);
 	tcase_add_test(tests, connects_that_make_no_sense_are_refused);
+	tcase_add_test(tests, a_connect_that_is_refused_leaves_no_timeout);
 	tcase_add_loop_test(tests,
 	    what_was_asked_for_before_the_connection_happens_after_it, 0, 16);
 	tcase_add_loop_test(
@@ -309,8 +351,10 @@ connect_suite(void)
 	tcase_add_loop_test(tests,
 	    a_refused_connection_is_an_error_and_can_be_tried_again, 0, 3);
 	tcase_add_test(tests, on_close_may_connect_again);
+	tcase_add_test(
+	    tests, a_drain_that_was_waited_for_ends_with_its_connect);
 	tcase_add_loop_test(tests,
-	    a_full_queue_of_a_unix_listener_is_waited_for_or_times_out, 0, 2);
+	    a_full_queue_of_a_unix_listener_is_waited_for_or_times_out, 0, 3);
 	tcase_add_test(tests, a_connection_comes_from_where_it_is_told_to);
 	tcase_add_test(tests, a_name_is_looked_up_and_each_address_tried);
 	suite_add_tcase(suite, tests);

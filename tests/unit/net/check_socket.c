@@ -603,6 +603,22 @@ START_TEST(a_timeout_may_free_its_socket)
 }
 END_TEST
 
+START_TEST(a_timeout_does_not_outlive_the_connection)
+{
+	struct watcher w = {0};
+	int fd = watched_pair(TCP4, &w, &loud, true);
+
+	ck_assert_int_eq(weir_socket_set_timeout(w.socket, 1), 0);
+	weir_socket_destroy(w.socket, 0);
+	ck_assert_int_eq(weir_socket_set_timeout(w.socket, 1), 0);
+	until(w.closes == 1);
+	(void)turns_in(10);
+	ck_assert_str_eq(w.told, "close ");
+	forget_watcher(&w);
+	ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
 /* ---- who holds the loop ---- */
 
 static void
@@ -924,6 +940,7 @@ socket_suite(void)
 	    verbs, without_handlers_for_data_it_is_read_only_when_asked);
 	tcase_add_test(verbs, a_timeout_is_told_once_until_something_moves);
 	tcase_add_test(verbs, a_timeout_may_free_its_socket);
+	tcase_add_test(verbs, a_timeout_does_not_outlive_the_connection);
 	tcase_add_test(
 	    verbs, an_open_socket_holds_the_loop_unless_it_is_unrefd);
 	tcase_add_test(
