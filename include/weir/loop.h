@@ -17,7 +17,8 @@ struct weir_signal;
 /*
  * A loop: where objects live, on an event_base of the caller's or, with base
  * NULL, one of its own. *ret is the caller's, to weir_loop_free(). A loop and
- * its objects belong to one thread. Returns 0 or -ENOMEM. Since 0.1.
+ * its objects belong to one thread. Returns 0, -EINVAL, -ENOMEM, or -EOPNOTSUPP
+ * for a base that cannot tell of edges and of an early close. Since 0.1.
  */
 int weir_loop_new(struct weir_loop **ret, struct event_base *base);
 
@@ -31,7 +32,8 @@ void weir_loop_free(struct weir_loop *loop);
 /*
  * Call handlers until no referenced object is open, or weir_loop_stop(). A
  * close that is due holds the loop until on_close has told it.
- * Returns 0, or 1 when it was stopped. Who runs the event_base by other means
+ * Returns 0, or 1 when it was stopped; -EBUSY from a handler of the same loop,
+ * -EIO where the event_base cannot go on. Who runs the event_base by other means
  * gets all handlers too, but ref and unref have no say there. Since 0.1.
  */
 int weir_loop_run(struct weir_loop *loop);

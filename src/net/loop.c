@@ -323,15 +323,19 @@ weir_loop_after_fork(struct weir_loop *loop)
 int
 weir_loop_run(struct weir_loop *loop)
 {
+	int err = 0;
+
 	if (loop == NULL)
 		return -EINVAL;
+	if (loop->running) /* libevent would refuse, and we be stopped */
+		return -EBUSY;
 	loop->stopped = false;
 	loop->running = true;
-	while (loop->holds > 0 && !loop->stopped)
+	while (err == 0 && loop->holds > 0 && !loop->stopped)
 		if (event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) == -1)
-			break;
+			err = -EIO;
 	loop->running = false;
-	return loop->stopped ? 1 : 0;
+	return err == 0 && loop->stopped ? 1 : err;
 }
 
 void

@@ -68,6 +68,25 @@ START_TEST(a_running_timer_holds_the_loop_until_it_has_ended)
 }
 END_TEST
 
+static void
+run_again(struct weir_timer *timer, void *user)
+{
+	(void)timer;
+	(void)user;
+	ck_assert_int_eq(weir_loop_run(loop), -EBUSY);
+}
+
+START_TEST(a_loop_does_not_run_inside_of_itself)
+{
+	struct weir_timer *timer;
+
+	ck_assert_int_eq(weir_timer_new(&timer, loop, run_again, NULL), 0);
+	ck_assert_int_eq(weir_timer_start(timer, 0), 0);
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	weir_timer_free(timer);
+}
+END_TEST
+
 START_TEST(a_timer_that_is_stopped_or_unrefd_holds_nothing)
 {
 	struct alarm a = {0};
@@ -310,6 +329,7 @@ loop_suite(void)
 	tcase_add_checked_fixture(all, support_begin, support_end);
 	tcase_add_test(all, a_loop_without_work_returns_at_once);
 	tcase_add_test(all, a_running_timer_holds_the_loop_until_it_has_ended);
+	tcase_add_test(all, a_loop_does_not_run_inside_of_itself);
 	tcase_add_test(all, a_timer_that_is_stopped_or_unrefd_holds_nothing);
 	tcase_add_test(all, a_timer_may_free_itself);
 	tcase_add_test(all, absurdly_long_timers_do_not_end);
