@@ -409,7 +409,7 @@ send_socket(struct weir_channel *c, struct weir_socket *s, const void *data,
 	if (server != NULL) {
 		handed = weir__handed_new(server, &fds[1]);
 		if (handed == NULL)
-			return errno == ENOMEM ? -ENOMEM : -errno;
+			return -errno;
 	} else if (s->extra != NULL && s->extra->token != NULL) {
 		fds[1] = s->extra->token->fd;
 	}

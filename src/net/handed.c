@@ -8,6 +8,7 @@
 
 #include "net/handed_priv.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -88,6 +89,7 @@ weir__handed_new(struct weir_server *server, int *fd)
 	    event_add(&h->event, NULL) == -1) {
 		weir__handed_free(h);
 		(void)close(fds[1]);
+		errno = ENOMEM;
 		return NULL;
 	}
 	*fd = fds[1];

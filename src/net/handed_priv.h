@@ -23,7 +23,7 @@ LIST_HEAD(weir__handed_list, weir__handed);
 
 /*
  * A connection of the server's is about to go: *fd is the token to send along,
- * the caller's. Returns NULL and leaves errno where that cannot be.
+ * the caller's. Returns NULL and sets errno where that cannot be.
  */
 struct weir__handed *weir__handed_new(struct weir_server *server, int *fd);
 void weir__handed_free(struct weir__handed *handed);
