@@ -89,6 +89,23 @@ weir_is_ip(const char *text)
 	return weir_is_ipv6(text) ? 6 : 0;
 }
 
+int
+weir__ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
+    struct weir_address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->length = sizeof(ret->u);
+	if (ask(fd, &ret->u.sa, &ret->length) == -1) {
+		ret->length = 0;
+		return -errno;
+	}
+	/* A path that fills sun_path is told with an end that it has no room
+	 * for. */
+	if (ret->length > sizeof(ret->u))
+		ret->length = sizeof(ret->u);
+	return 0;
+}
+
 /* The index of an interface by its name, or by its number. */
 static bool
 read_zone(const char *zone, uint32_t *ret)

@@ -21,6 +21,7 @@
 #include <weir/error.h>
 #include <weir/resolve.h>
 
+#include "net/address_priv.h"
 #include "net/socket_priv.h"
 
 /* ---- listening on an address ---- */
@@ -71,6 +72,9 @@ set_options(const struct weir_server *server, int fd, int family,
 
 	if (family == AF_UNIX)
 		return 0;
+	/* The system would cut it, and perhaps take another one. */
+	if (o->interface != NULL && strlen(o->interface) >= IF_NAMESIZE)
+		return -EINVAL;
 	weir__listen_tune(server, fd);
 	err = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true);
 	if (err == 0 && six)
@@ -159,6 +163,32 @@ weir__listen_remove_path(struct weir_server *server)
 	server->path[0] = '\0';
 }
 
+/* One that fills sun_path has no end there. */
+static bool
+has_end(const struct sockaddr_un *un)
+{
+	return memchr(un->sun_path, '\0', sizeof(un->sun_path)) != NULL;
+}
+
+int
+weir__listen_own_path(
+    struct weir_server *server, const struct weir_address *bound)
+{
+	const char *path = bound->u.un.sun_path;
+	struct stat st;
+
+	if (!has_end(&bound->u.un))
+		return -ENAMETOOLONG;
+	if (lstat(path, &st) == -1)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return WEIR_E_NOT_A_SOCKET_FILE;
+	memcpy(server->path, path, sizeof(server->path));
+	server->path_device = st.st_dev;
+	server->path_inode = st.st_ino;
+	return 0;
+}
+
 /* Who may connect is settled before anyone can: the socket is bound but does
  * not listen yet, and refuses. */
 static int
@@ -166,14 +196,10 @@ claim_path(struct weir_server *server, const struct weir_address *address,
     const struct weir_listen_options *o)
 {
 	const char *path = address->u.un.sun_path;
-	struct stat st;
+	int err = weir__listen_own_path(server, address);
 
-	if (lstat(path, &st) == -1)
-		return -errno;
-	memcpy(server->path, path, sizeof(server->path));
-	server->path[sizeof(server->path) - 1] = '\0';
-	server->path_device = st.st_dev;
-	server->path_inode = st.st_ino;
+	if (err != 0)
+		return err;
 	if ((o->set_uid || o->set_gid) &&
 	    lchown(path, o->set_uid ? o->uid : (uid_t)-1,
 		o->set_gid ? o->gid : (gid_t)-1) == -1)
@@ -228,7 +254,8 @@ weir_server_listen(struct weir_server *server,
 
 	if (err != 0)
 		return err;
-	if (address == NULL || address->length == 0)
+	if (address == NULL || address->length == 0 ||
+	    (is_path(address) && !has_end(&address->u.un)))
 		return -EINVAL;
 	weir__server_opened(server, open_address(server, address,
 					options != NULL ? options : &defaults));
@@ -346,7 +373,7 @@ check_fd(int fd, struct weir_address *bound)
 {
 	struct sockaddr_storage peer;
 	socklen_t length;
-	int type;
+	int type, err;
 
 	length = sizeof(type);
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == -1)
@@ -356,9 +383,9 @@ check_fd(int fd, struct weir_address *bound)
 	length = sizeof(peer);
 	if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
 		return -EISCONN;
-	bound->length = sizeof(bound->u);
-	if (getsockname(fd, &bound->u.sa, &bound->length) == -1)
-		return -errno;
+	err = weir__ask_address(getsockname, fd, bound);
+	if (err != 0)
+		return err;
 	if (bound->u.sa.sa_family == AF_INET && bound->u.in.sin_port == 0)
 		return -EINVAL;
 	if (bound->u.sa.sa_family == AF_INET6 && bound->u.in6.sin6_port == 0)

@@ -8,14 +8,13 @@
 
 #include <weir/move.h>
 
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <string.h>
 
 #include <weir/error.h>
 #include <weir/server.h>
 
+#include "net/address_priv.h"
 #include "net/extra_priv.h"
 #include "net/pump_priv.h"
 #include "net/server_priv.h"
@@ -249,24 +248,17 @@ weir_server_release(struct weir_server *server)
 int
 weir_server_own_path(struct weir_server *server)
 {
-	struct weir_address bound = {.length = sizeof(bound.u)};
-	struct stat st;
+	struct weir_address bound;
+	int err;
 
 	if (server == NULL)
 		return -EINVAL;
 	if (server->fd == -1)
 		return WEIR_E_SERVER_NOT_RUNNING;
-	if (getsockname(server->fd, &bound.u.sa, &bound.length) == -1)
-		return -errno;
+	err = weir__ask_address(getsockname, server->fd, &bound);
+	if (err != 0)
+		return err;
 	if (bound.u.sa.sa_family != AF_UNIX || bound.u.un.sun_path[0] == '\0')
 		return 0;
-	if (lstat(bound.u.un.sun_path, &st) == -1)
-		return -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return WEIR_E_NOT_A_SOCKET_FILE;
-	memcpy(server->path, bound.u.un.sun_path, sizeof(server->path));
-	server->path[sizeof(server->path) - 1] = '\0';
-	server->path_device = st.st_dev;
-	server->path_inode = st.st_ino;
-	return 0;
+	return weir__listen_own_path(server, &bound);
 }

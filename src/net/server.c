@@ -19,6 +19,7 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 
+#include "net/address_priv.h"
 #include "net/socket_priv.h"
 
 #define ACCEPT_BATCH 64 /* a turn of the loop */
@@ -140,13 +141,10 @@ on_retry(evutil_socket_t fd, short what, void *user)
 static void
 drop(struct weir_server *server, int fd)
 {
-	struct weir_address local = {0}, remote = {0};
+	struct weir_address local, remote;
 
-	local.length = remote.length = sizeof(local.u);
-	if (getsockname(fd, &local.u.sa, &local.length) == -1)
-		local.length = 0;
-	if (getpeername(fd, &remote.u.sa, &remote.length) == -1)
-		remote.length = 0;
+	(void)weir__ask_address(getsockname, fd, &local);
+	(void)weir__ask_address(getpeername, fd, &remote);
 	(void)close(fd);
 	tell(server, on_drop, , &local, &remote);
 }
@@ -242,17 +240,18 @@ accepting_again(struct weir_server *server)
 	tell(server, on_accepting);
 }
 
-/* Up to so many of those that wait; how accept ended it. */
+/* Up to so many of those that wait, less which are told in *left; how accept
+ * ended it. */
 static int
-accept_some(struct weir_server *server, int most)
+accept_some(struct weir_server *server, int *left)
 {
 	struct sockaddr_in6 remote;
 	socklen_t length;
-	int fd = server->fd, i, err = 0, new;
+	int fd = server->fd, err = 0, new;
 
-	for (i = 0; i < most && server->fd == fd &&
-		    (!server->paused || server->closing);
-	     i++) {
+	for (; *left > 0 && server->fd == fd &&
+	       (!server->paused || server->closing);
+	     --*left) {
 		remote.sin6_family = AF_UNSPEC;
 		length = sizeof(remote); /* a unix one is cut, and not kept */
 		new = accept4(fd, (struct sockaddr *)&remote, &length,
@@ -269,14 +268,13 @@ static void
 on_readable(evutil_socket_t fd, short what, void *user)
 {
 	struct weir_server *server = user;
-	int err;
+	int left = server->told_resting ? ACCEPT_BATCH : server->batch, err;
 
 	(void)what;
 	server->depth++;
 	/* Most often one waits, and a second look would be in vain; when more
 	 * do, more are taken a turn. */
-	err = accept_some(
-	    server, server->told_resting ? ACCEPT_BATCH : server->batch);
+	err = accept_some(server, &left);
 	server->batch = err == -EAGAIN ? 1 : server->batch * 2;
 	if (server->batch > ACCEPT_BATCH)
 		server->batch = ACCEPT_BATCH;
@@ -395,8 +393,9 @@ tell_closed(struct weir_server *server)
 		return;
 	server->open = false;
 	hold(server, false);
+	weir__server_asks_due(server); /* those of the next listen are not */
 	tell(server, on_close);
-	weir__server_answer(server, true);
+	weir__server_answer(server);
 }
 
 /* No more than the queue holds: whoever comes faster than they are accepted
@@ -405,15 +404,17 @@ static void
 accept_last(struct weir_server *server)
 {
 	int most = server->left < ACCEPT_BATCH ? server->left : ACCEPT_BATCH;
-	int err = accept_some(server, most);
+	int left = most, err = accept_some(server, &left);
 
-	server->left -= most;
+	server->left -= most - left;
 	if (server->doomed || server->fd == -1 || !server->closing)
 		return;
-	if (err == 0 && server->left > 0)
-		defer(server, DUE_LAST);
-	else
+	if (is_shortage(err))
+		rest(server, err);
+	else if (err == -EAGAIN || is_broken(err) || server->left == 0)
 		(void)weir_server_close(server);
+	else
+		defer(server, DUE_LAST);
 }
 
 static void
@@ -430,16 +431,17 @@ run_task(struct weir__task *task)
 		tell(server, on_listening);
 		update(server);
 	}
-	if (due & DUE_WAKE && server->listening && !server->paused)
+	if (due & DUE_WAKE && server->listening && !server->paused &&
+	    !server->closing)
 		on_readable(server->fd, EV_READ, server);
-	if (due & DUE_LAST && server->closing)
+	if (due & (DUE_LAST | DUE_WAKE) && server->closing)
 		accept_last(server);
 	if (due & DUE_ERROR)
 		tell(server, on_error, , server->error);
 	if (due & DUE_CLOSE)
 		tell_closed(server);
-	if (due & DUE_LOOK) /* who closes what was not open need not wait */
-		weir__server_answer(server, !server->open);
+	if (due & DUE_LOOK)
+		weir__server_answer(server);
 	if (!server->doomed)
 		hold(server, server->open || server->due != 0);
 	unpin(server);

@@ -11,10 +11,12 @@
 
 #include <weir/error.h>
 
+#include "net/address_priv.h"
 #include "net/server_priv.h"
 
 struct weir__ask {
 	STAILQ_ENTRY(weir__ask) next; /* weir_server.asks */
+	bool due;		      /* else on_close is waited for */
 	int err;
 	void (*on_closed)(struct weir_server *, int err, void *user);
 	void (*on_counted)(
@@ -56,23 +58,32 @@ answer(struct weir_server *server, struct weir__ask *ask)
 /* The first that can be answered. A handler may have freed the server, or
  * asked anew, so that nothing is kept across one. */
 static struct weir__ask *
-next_ask(struct weir_server *server, bool closed)
+next_ask(struct weir_server *server)
 {
 	struct weir__ask *ask;
 
 	STAILQ_FOREACH(ask, &server->asks, next)
-	if (ask->on_counted != NULL || closed)
+	if (ask->due)
 		return ask;
 	return NULL;
 }
 
 void
-weir__server_answer(struct weir_server *server, bool closed)
+weir__server_answer(struct weir_server *server)
 {
 	struct weir__ask *ask;
 
-	while (!server->doomed && (ask = next_ask(server, closed)) != NULL)
+	while (!server->doomed && (ask = next_ask(server)) != NULL)
 		answer(server, ask);
+}
+
+void
+weir__server_asks_due(struct weir_server *server)
+{
+	struct weir__ask *ask;
+
+	STAILQ_FOREACH(ask, &server->asks, next)
+	ask->due = true;
 }
 
 static struct weir__ask *
@@ -101,6 +112,7 @@ weir_server_get_connections(struct weir_server *server,
 	ask = new_ask(server, user);
 	if (ask == NULL)
 		return -ENOMEM;
+	ask->due = true;
 	ask->on_counted = fn;
 	return 0;
 }
@@ -116,6 +128,7 @@ weir_server_close_cb(struct weir_server *server,
 	ask = new_ask(server, user);
 	if (ask == NULL)
 		return -ENOMEM;
+	ask->due = !server->open;
 	ask->on_closed = fn;
 	ask->err = weir_server_close(server);
 	return 0;
@@ -139,12 +152,7 @@ weir_server_address(const struct weir_server *server, struct weir_address *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (!server->listening)
 		return WEIR_E_SERVER_NOT_RUNNING;
-	ret->length = sizeof(ret->u);
-	if (getsockname(server->fd, &ret->u.sa, &ret->length) == -1) {
-		ret->length = 0;
-		return -errno;
-	}
-	return 0;
+	return weir__ask_address(getsockname, server->fd, ret);
 }
 
 int

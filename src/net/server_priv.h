@@ -89,15 +89,19 @@ void weir__server_fail(struct weir_server *server, int err);
 /* Have the socket pass on the server's options to who is accepted. */
 void weir__listen_tune(const struct weir_server *server, int fd);
 
-/* listen.c: do not look up any more; remove the socket file, if any. */
+/* listen.c: do not look up any more; the socket file that it is bound to is its
+ * own (0, or why not); remove that, if any. */
 void weir__listen_forget_name(struct weir_server *server);
+int weir__listen_own_path(
+    struct weir_server *server, const struct weir_address *bound);
 void weir__listen_remove_path(struct weir_server *server);
 
 /* Its task has to look at the asks. */
 void weir__server_look(struct weir_server *server);
 
-/* Answer what waits: the counts, and with closed the closes too. */
-void weir__server_answer(struct weir_server *server, bool closed);
+/* Answer what waits, once it is due; it is closed, and all of it is. */
+void weir__server_answer(struct weir_server *server);
+void weir__server_asks_due(struct weir_server *server);
 void weir__server_forget_asks(struct weir_server *server);
 
 /* The server that a socket came by, as long as both are there; or NULL. */

@@ -11,6 +11,8 @@
 
 #include <event2/bufferevent.h>
 
+#include "net/address_priv.h"
+
 uint64_t
 weir_socket_bytes_read(const struct weir_socket *s)
 {
@@ -111,18 +113,10 @@ weir_socket_fd(const struct weir_socket *s)
 }
 
 static int
-ask_address(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
-    struct weir_address *ret)
+not_open(struct weir_address *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (fd == -1)
-		return -ENOTCONN;
-	ret->length = sizeof(ret->u);
-	if (ask(fd, &ret->u.sa, &ret->length) == -1) {
-		ret->length = 0;
-		return -errno;
-	}
-	return 0;
+	return -ENOTCONN;
 }
 
 int
@@ -130,7 +124,9 @@ weir_socket_local_address(const struct weir_socket *s, struct weir_address *ret)
 {
 	if (s == NULL || ret == NULL)
 		return -EINVAL;
-	return ask_address(getsockname, s->fd, ret);
+	if (s->fd == -1)
+		return not_open(ret);
+	return weir__ask_address(getsockname, s->fd, ret);
 }
 
 int
@@ -141,8 +137,10 @@ weir_socket_remote_address(
 
 	if (s == NULL || ret == NULL)
 		return -EINVAL;
-	if (s->fd == -1 || !s->remote_known)
-		return ask_address(getpeername, s->fd, ret);
+	if (s->fd == -1)
+		return not_open(ret);
+	if (!s->remote_known)
+		return weir__ask_address(getpeername, s->fd, ret);
 	memcpy(&family, s->remote, sizeof(family));
 	memset(ret, 0, sizeof(*ret));
 	memcpy(&ret->u, s->remote, weir__remote_length(family));

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/move.h>
 
 #include "support.h"
 
@@ -478,6 +479,42 @@ START_TEST(a_descriptor_that_cannot_listen_is_an_error_and_closed)
 }
 END_TEST
 
+/* The longest path that the system takes: sun_path has no room for its end. */
+START_TEST(a_path_without_an_end_is_no_harm)
+{
+	struct weir_address at = address_for(UNIX), bound;
+	char *path = at.u.un.sun_path;
+	char whole[sizeof(at.u.un.sun_path) + 1] = "";
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memset(
+	    path + strlen(path), 'x', sizeof(at.u.un.sun_path) - strlen(path));
+	memcpy(whole, path, sizeof(at.u.un.sun_path));
+	at.length = sizeof(at.u.un);
+	ck_assert_int_eq(weir_server_listen(house.server, &at, NULL), -EINVAL);
+	ck_assert_int_eq(bind(fd, &at.u.sa, at.length), 0);
+	ck_assert_int_eq(weir_server_listen_fd(house.server, fd, NULL), 0);
+	until(house.listenings == 1);
+	ck_assert_int_eq(weir_server_address(house.server, &bound), 0);
+	ck_assert_uint_le(bound.length, sizeof(bound.u));
+	ck_assert_int_eq(weir_server_own_path(house.server), -ENAMETOOLONG);
+	ck_assert_int_eq(weir_server_close(house.server), 0);
+	ck_assert_int_eq(unlink(whole), 0);
+}
+END_TEST
+
+START_TEST(the_name_of_an_interface_is_not_cut)
+{
+	const struct weir_listen_options options = {
+	    .interface = "lo23456789012345"};
+	struct weir_address at = address_for(TCP4);
+
+	ck_assert_int_eq(weir_server_listen(house.server, &at, &options), 0);
+	until(house.closes == 1);
+	ck_assert_int_eq(house.error, -EINVAL);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 START_TEST(above_max_connections_clients_are_dropped)
@@ -584,6 +621,30 @@ START_TEST(without_descriptors_it_rests_and_goes_on_when_there_is_one)
 	ck_assert_int_eq(close(b), 0);
 	if (_i == 0)
 		ck_assert_int_eq(close(spare), 0);
+}
+END_TEST
+
+START_TEST(who_waits_at_the_close_is_waited_for_without_descriptors)
+{
+	struct weir_address at = open_house(TCP4, NULL);
+	struct rlimit was, none;
+	int fd;
+
+	if (!limits_are_the_kernels())
+		return;
+	weir_server_pause(house.server);
+	fd = connected_fd(&at);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(weir_server_close_soon(house.server), 0);
+	until(house.restings == 1);
+	ck_assert_uint_lt(turns_in(60), 20);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	until(house.count == 1);
+	until(!weir_server_listening(house.server));
+	ck_assert_int_eq(close(fd), 0);
 }
 END_TEST
 
@@ -720,12 +781,16 @@ server_suite(void)
 	    all, a_descriptor_that_is_bound_or_listens_is_taken_over, 0, 6);
 	tcase_add_loop_test(
 	    all, a_descriptor_that_cannot_listen_is_an_error_and_closed, 0, 7);
+	tcase_add_test(all, a_path_without_an_end_is_no_harm);
+	tcase_add_test(all, the_name_of_an_interface_is_not_cut);
 	tcase_add_loop_test(
 	    all, above_max_connections_clients_are_dropped, 0, 3);
 	tcase_add_test(all, a_paused_server_leaves_clients_waiting);
 	tcase_add_test(all, a_burst_of_clients_is_accepted_whole);
 	tcase_add_loop_test(all,
 	    without_descriptors_it_rests_and_goes_on_when_there_is_one, 0, 2);
+	tcase_add_test(
+	    all, who_waits_at_the_close_is_waited_for_without_descriptors);
 	tcase_add_test(all, accepted_sockets_start_with_the_servers_options);
 	tcase_add_test(all, an_open_server_holds_the_loop_unless_it_is_unrefd);
 	tcase_add_test(all, connections_live_on_when_their_server_is_freed);

@@ -199,6 +199,40 @@ START_TEST(a_close_waits_for_the_last_connection)
 }
 END_TEST
 
+static void
+listen_and_close(struct weir_server *s, void *user)
+{
+	struct weir_address any;
+	unsigned *again = user;
+
+	note("close");
+	if ((*again)-- != 1)
+		return;
+	ck_assert_int_eq(weir_address_set_ip(&any, "127.0.0.1", 0), 0);
+	ck_assert_int_eq(weir_server_listen(s, &any, NULL), 0);
+	ck_assert_int_eq(weir_server_close_cb(s, on_closed, NULL), 0);
+}
+
+START_TEST(a_close_in_on_close_is_of_the_next_listen)
+{
+	const struct weir_server_handlers again_handlers = {
+	    .on_connection = on_connection,
+	    .on_close = listen_and_close,
+	};
+	unsigned again = 1;
+
+	weir_server_free(server);
+	ck_assert_int_eq(
+	    weir_server_new(&server, loop, NULL, &again_handlers, &again), 0);
+	listen_now(server);
+	ck_assert_int_eq(weir_server_close_cb(server, on_closed, NULL), 0);
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	ck_assert_str_eq(told, "close closed close closed");
+	weir_server_free(server);
+	server = NULL;
+}
+END_TEST
+
 START_TEST(a_close_of_what_was_not_open_is_told_so)
 {
 	ck_assert_int_eq(weir_server_close_cb(server, on_closed, NULL), 0);
@@ -463,6 +497,7 @@ main(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, a_close_is_told_after_on_close);
 	tcase_add_test(c, a_close_waits_for_the_last_connection);
+	tcase_add_test(c, a_close_in_on_close_is_of_the_next_listen);
 	tcase_add_test(c, a_close_of_what_was_not_open_is_told_so);
 	tcase_add_test(c, a_close_may_free_the_server_while_more_is_asked);
 	tcase_add_test(c, a_freed_server_answers_nothing);
