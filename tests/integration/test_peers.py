@@ -66,8 +66,11 @@ def test_iperf3(weir, spawn, direction):
     def measured():
         r = run(["iperf3", "-c", "127.0.0.1", "-p", w.port(), "-n", "64M",
                  "-P", "2", "-J", *direction])
-        return json.loads(r.stdout) if r.returncode == 0 else None
-    # Until its server listens, a try is refused.
+        result = json.loads(r.stdout) if r.returncode == 0 else {"error": r}
+        # Some failures have status 0, too.
+        return None if "error" in result else result
+    # Until its server listens, a try is refused. It serves one, so that no
+    # other failure is tried again with success.
     result = eventually(measured, "iperf3 to finish", 3 * DEADLINE)
     # With --bidir the amount is shared by both ways, as it happens.
     assert result["end"]["sum_received"]["bytes"] > 8 << 20
