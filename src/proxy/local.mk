@@ -4,7 +4,7 @@ noinst_LTLIBRARIES += %D%/libproxy.la
     src/proto/libproto.la
 %C%_libproxy_la_SOURCES = %D%/acl.c %D%/acl.h %D%/board.c %D%/board.h \
     %D%/board_priv.h %D%/board_rows.c \
-    %D%/figures.c %D%/handed.c %D%/handed.h \
+    %D%/deadlines.c %D%/deadlines.h %D%/figures.c %D%/handed.c %D%/handed.h \
     %D%/listener.c %D%/listener.h \
     %D%/listener_address.c %D%/listener_priv.h %D%/listener_socket.c \
     %D%/listener_bind.c %D%/listener_bind.h %D%/reload.c %D%/reload.h \

@@ -131,6 +131,7 @@ proxy_new(struct proxy **ret, struct weir_loop *loop,
 	TAILQ_INIT(&proxy->children);
 	TAILQ_INIT(&proxy->sessions);
 	LIST_INIT(&proxy->walks);
+	deadlines_init(&proxy->deadlines, loop, session_on_deadline);
 	err = make_tls(proxy);
 	if (err == 0)
 		err = make_upstreams(proxy);
@@ -165,6 +166,7 @@ proxy_free(struct proxy *proxy)
 	free(proxy->listeners);
 	upstreams_free(proxy->upstreams);
 	keeper_free(proxy->keeper);
+	deadlines_free(&proxy->deadlines);
 	weir_timer_free(proxy->drain_timer);
 	weir_timer_free(proxy->down_timer);
 	weir_timer_free(proxy->sweep_timer);

@@ -3,6 +3,7 @@
 #define PROXY_PROXY_PRIV_H
 
 #include "proxy/board.h"
+#include "proxy/deadlines.h"
 #include "proxy/handed.h"
 #include "proxy/listener.h"
 #include "proxy/proxy.h"
@@ -54,6 +55,7 @@ struct proxy {
 	uint64_t max_connections; /* of all workers */
 	uint64_t connections;	  /* of this process */
 
+	struct deadlines deadlines;	/* of the sessions */
 	TAILQ_HEAD(, session) sessions; /* of all listeners, by age */
 	LIST_HEAD(, proxy_walk) walks;
 

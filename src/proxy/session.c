@@ -28,6 +28,12 @@
 
 /* ---- questions ---- */
 
+static struct deadlines *
+deadlines_of(const struct session *session)
+{
+	return &session->listener->proxy->deadlines;
+}
+
 struct weir_loop *
 session_loop(const struct session *session)
 {
@@ -212,6 +218,7 @@ free_extra(struct session_extra *x)
 	if (x == NULL)
 		return;
 	log_file_unref(x->access_log);
+	weir_timer_free(x->retry);
 	free(x->client_text);
 	free(x->server_text);
 	free(x->tried);
@@ -251,7 +258,7 @@ session_forget(struct session *session)
 	session_leave_peer(session);
 	if (session_child(session) != NULL)
 		child_release(session_child(session));
-	weir_timer_free(session->timer);
+	deadline_clear(&listener->proxy->deadlines, session);
 	upstream_end(&session->use);
 	if (session->has_source)
 		room_give_source(listener, &session->extra->source);
@@ -281,8 +288,9 @@ session_destroy(struct session *session, enum session_end end)
 	session_stop_front(session);
 	stop_waiting(session);
 	upstream_leave(&session->use);
-	if (session->timer != NULL)
-		weir_timer_stop(session->timer);
+	deadline_clear(deadlines_of(session), session);
+	if (session->extra != NULL)
+		weir_timer_stop(session->extra->retry);
 	weir_socket_destroy(session->client, 0);
 	if (session->server == NULL)
 		return;
@@ -371,12 +379,9 @@ session_time_left(const struct session *session)
 	    left, rest_of(config->half_close_timeout_ms, idle));
 }
 
-static void
-on_timer(struct weir_timer *timer, void *user)
+void
+session_on_deadline(struct session *session)
 {
-	struct session *session = user;
-
-	(void)timer;
 	if (session_time_left(session) > 0)
 		session_update_timer(session);
 	else if (session->client != NULL)
@@ -394,27 +399,22 @@ is_half_closed_now(struct session *session)
 	return true;
 }
 
-/* Bytes only put off the end, and a timer that ends too early looks again: one
- * that runs is moved only where the time may have become shorter. */
+/* Bytes only put off the end, and a deadline that comes too early looks again:
+ * one that is set is moved only where the time may have become shorter. */
 void
 session_update_timer(struct session *session)
 {
 	bool shorter = is_half_closed_now(session) || session->lingering;
 	uint64_t left;
 
-	if (!shorter && !session->ending && session->timer != NULL &&
-	    weir_timer_running(session->timer))
+	if (!shorter && !session->ending && session->deadline != 0)
 		return;
 	left = session->ending ? UINT64_MAX : session_time_left(session);
 	if (left == UINT64_MAX) {
-		if (session->timer != NULL)
-			weir_timer_stop(session->timer);
+		deadline_clear(deadlines_of(session), session);
 		return;
 	}
-	if ((session->timer == NULL &&
-		weir_timer_new(&session->timer, session_loop(session), on_timer,
-		    session) != 0) ||
-	    weir_timer_start(session->timer, left > 0 ? left : 1) != 0) {
+	if (deadline_set(deadlines_of(session), session, left) != 0) {
 		log_error("no memory for a timer, closing the connection",
 		    LOG_T("listener", session->config->name),
 		    LOG_N("id", session->id));

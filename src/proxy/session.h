@@ -39,6 +39,7 @@ enum session_end {
 struct session_extra {
 	struct session *peer;	     /* pipe = peer; or NULL */
 	struct child *child;	     /* pipe = exec:; or NULL */
+	struct weir_timer *retry;    /* pipe = fifo:; or NULL */
 	struct session **frozen_ref; /* who moves it; or NULL */
 	struct source_key source;    /* max_per_source */
 
@@ -65,7 +66,6 @@ struct session {
 	struct front *front;
 	uint64_t id;
 	struct weir_socket *client, *server; /* NULL once closed */
-	struct weir_timer *timer;	     /* or NULL */
 	struct session_extra *extra;	     /* or NULL */
 
 	enum session_end end : 8;
@@ -78,6 +78,7 @@ struct session {
 	bool securing : 1;  /* connected; TLS is still to come, or failed */
 	unsigned move_turn; /* of proxy.move_turn: it was looked at */
 	int connect_error;
+	uint32_t deadline; /* in proxy.deadlines; 0: none */
 	struct upstream_use use; /* of pool */
 	/* That it is, or was last, connected to; in pool. NULL: none. */
 	const struct config_server *chosen;
@@ -91,7 +92,7 @@ struct session {
 };
 
 /* A pointer more is felt by who has many idle connections. */
-_Static_assert(sizeof(void *) != 8 || sizeof(struct session) <= 184,
+_Static_assert(sizeof(void *) != 8 || sizeof(struct session) <= 176,
     "struct session has grown");
 
 /* Made where there is none yet; NULL without memory. */

@@ -224,8 +224,7 @@ session_freeze(struct session *session, unsigned config, struct strbuf *parcel,
 	session->frozen = true;
 	session->extra->frozen_ref = ref;
 	*ref = session;
-	if (session->timer != NULL)
-		weir_timer_stop(session->timer);
+	deadline_clear(&session->listener->proxy->deadlines, session);
 	pack_texts(session, &head, &rest);
 	pack_bytes(&head, &rest);
 	strbuf_add(parcel, &head, sizeof(head));

@@ -36,8 +36,7 @@ on_fifo_timer(struct weir_timer *timer, void *user)
 {
 	struct session *session = user;
 
-	weir_timer_free(timer);
-	session->timer = NULL;
+	(void)timer;
 	if (session_time_left(session) == 0)
 		session_destroy(session, END_TIMEOUT);
 	else
@@ -52,14 +51,18 @@ wait_for_reader(struct session *session)
 	const struct config_listener *config = session->config;
 	uint64_t age =
 	    weir_loop_now_ms(session_loop(session)) - session->started_ms;
-	int err;
+	struct session_extra *x = session_extra(session);
+	int err = 0;
 
+	if (x == NULL)
+		return -ENOMEM;
 	if (config->connect_timeout_ms > 0 && age >= config->connect_timeout_ms)
 		return WEIR_E_CONNECT_TIMEOUT;
-	err = weir_timer_new(
-	    &session->timer, session_loop(session), on_fifo_timer, session);
+	if (x->retry == NULL)
+		err = weir_timer_new(
+		    &x->retry, session_loop(session), on_fifo_timer, session);
 	if (err == 0)
-		err = weir_timer_start(session->timer,
+		err = weir_timer_start(x->retry,
 		    session_earlier(FIFO_RETRY_MS, session_time_left(session)));
 	return err;
 }

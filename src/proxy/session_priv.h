@@ -55,6 +55,8 @@ void session_finish_if_done(struct session *session);
 /* Milliseconds until the session's time is up; UINT64_MAX: never. */
 uint64_t session_time_left(const struct session *session);
 void session_update_timer(struct session *session);
+/* Its deadline has come. */
+void session_on_deadline(struct session *session);
 uint64_t session_earlier(uint64_t a, uint64_t b);
 
 /* All that it holds but its sockets, which are gone. */

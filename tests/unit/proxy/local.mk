@@ -18,6 +18,11 @@ check_PROGRAMS += %D%/check_board
 %C%_check_board_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
 %C%_check_board_LDADD = $(PROXY_CHECK_LDADD)
 
+check_PROGRAMS += %D%/check_deadlines
+%C%_check_deadlines_SOURCES = %D%/check_deadlines.c $(PROXY_CHECK_SUPPORT)
+%C%_check_deadlines_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
+%C%_check_deadlines_LDADD = $(PROXY_CHECK_LDADD)
+
 check_PROGRAMS += %D%/check_session
 %C%_check_session_SOURCES = %D%/check_session.c $(PROXY_CHECK_SUPPORT)
 %C%_check_session_CPPFLAGS = $(PROXY_CHECK_CPPFLAGS)
