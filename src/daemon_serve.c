@@ -149,10 +149,12 @@ static void
 on_reopen(void *user)
 {
 	struct daemon *d = user;
-	int err = fleet_reopen_logs(d->fleet);
+	const char *path;
+	int err = fleet_reopen_logs(d->fleet, &path);
 
 	if (err != 0)
 		log_error("cannot reopen a log file, the old one stays",
+		    LOG_T("file", path),
 		    LOG_T("error", weir_error_text(err)));
 }
 

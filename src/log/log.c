@@ -101,15 +101,18 @@ log_get_format(void)
 }
 
 int
-log_reopen(void)
+log_reopen(const char **path)
 {
 	int first = log_sink_reopen(&the_log.sink);
 
+	*path = the_log.sink.path;
 	for (struct log_file *f = the_log.files; f != NULL; f = f->next) {
 		int result = log_sink_reopen(&f->sink);
 
-		if (first == 0)
+		if (first == 0) {
 			first = result;
+			*path = f->sink.path;
+		}
 	}
 	return first;
 }

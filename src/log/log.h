@@ -47,8 +47,9 @@ int log_level_find(const char *text, enum log_level *ret);
 enum log_format log_get_format(void);
 
 /* Open all log files anew by their names (SIGUSR1), the access logs included.
- * Returns 0, or -errno of the first that could not be; the old one stays. */
-int log_reopen(void);
+ * Returns 0, or -errno of the first that could not be, whose name is *path;
+ * the old one stays. */
+int log_reopen(const char **path);
 void log_close(void);
 
 /* In a child that goes on with the log: the rest of a line that could not be

@@ -291,9 +291,9 @@ log_figures(int err, unsigned silent, void *user)
 }
 
 int
-fleet_reopen_logs(struct fleet *fleet)
+fleet_reopen_logs(struct fleet *fleet, const char **path)
 {
-	int err = log_reopen();
+	int err = log_reopen(path);
 
 	if (fleet->role == FLEET_MASTER)
 		master_order(fleet, ORDER_LOGS, NULL, 0);

@@ -235,8 +235,8 @@ void fleet_cancel(struct fleet_call *call);
 void fleet_set_log_level(struct fleet *fleet, enum log_level level);
 
 /* Open the log files anew, and log the figures. Returns 0, or -errno where
- * this process could not. */
-int fleet_reopen_logs(struct fleet *fleet);
+ * this process could not, and the first such file as *path. */
+int fleet_reopen_logs(struct fleet *fleet, const char **path);
 
 /*
  * Health: with drain on it is "drain", for all listeners, so that balancers in

@@ -261,11 +261,12 @@ adopt_sockets(struct fleet *fleet, const void *data, size_t length,
 static void
 reopen_logs(void)
 {
-	int err = log_reopen();
+	const char *path;
+	int err = log_reopen(&path);
 
 	if (err != 0)
 		log_error("cannot reopen a log file, the old one stays",
-		    LOG_N("worker", getpid()),
+		    LOG_N("worker", getpid()), LOG_T("file", path),
 		    LOG_T("error", weir_error_text(err)));
 }
 

@@ -202,10 +202,14 @@ session_note_peers(struct session *a, struct session *b)
 static const char *
 forward_text(const struct session *session)
 {
-	if (session->pool == NULL)
+	const struct config_upstream *pool = session->pool;
+
+	if (pool == NULL)
 		return "-";
-	if (!session->pool->implicit)
-		return session->pool->name;
+	if (!pool->implicit)
+		return pool->name;
+	if (session->chosen == NULL && pool->server_count == 1)
+		return pool->servers[0].text;
 	return session->chosen != NULL ? session->chosen->text : "-";
 }
 

@@ -228,8 +228,11 @@ print_data(const struct options *o, const json_t *data)
 	}
 	if (r == 0 && fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	(void)fprintf(stderr, "weirctl: the answer cannot be written: %s\n",
-	    strerror(errno));
+	/* "weirctl config | head": nobody wants the rest. */
+	if (errno != EPIPE)
+		(void)fprintf(stderr,
+		    "weirctl: the answer cannot be written: %s\n",
+		    strerror(errno));
 	return -1;
 }
 

@@ -543,3 +543,15 @@ def test_weirctl_help_and_version(flag, word):
     r = subprocess.run([built(CTL), flag], env=environment(),
                        capture_output=True, text=True, timeout=DEADLINE)
     assert r.returncode == 0 and word in r.stdout
+
+
+def test_weirctl_is_silent_where_nobody_wants_the_rest(weir):
+    w = weir("[listener l]\nlisten = 127.0.0.1:0\nmode = echo\n")
+    r, to = os.pipe()
+    os.close(r)
+    done = subprocess.run([built(CTL), "-s", w.control_path, "config"],
+                          env=environment(), stdout=to, stderr=subprocess.PIPE,
+                          timeout=DEADLINE)
+    os.close(to)
+    assert done.returncode == 1
+    assert done.stderr == b""

@@ -281,8 +281,10 @@ def test_family_is_of_a_listener_where_several_share_an_upstream(
 def test_a_name_that_does_not_exist_closes_the_client_not_weir(weir):
     w = weir(forward("no-such-host.invalid:80", LOGGED))
     assert ended(w.connect())
+    [line] = w.access()
     # Which of the two is up to the name server, which may be silent.
-    assert w.access()[0]["end"] in ("connect_failed", "connect_timeout")
+    assert line["end"] in ("connect_failed", "connect_timeout")
+    assert line["upstream"] == "no-such-host.invalid:80"
     assert w.alive()
 
 

@@ -251,6 +251,19 @@ def test_probes_and_resets_are_no_errors_in_the_log(weir, backend):
 
 # ---- logs that cannot be written ----
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_that_cannot_be_opened_again_is_named(weir, folder, workers):
+    path = folder / "a.log"
+    w = weir(f"[listener l]\nlisten = 127.0.0.1:0\nmode = echo\n"
+             f"access_log = file:{path}\n", keys={"workers": workers})
+    path.unlink()
+    path.mkdir()
+    w.send_signal(signal.SIGUSR1)
+    # Each process says it, and goes on with what it has.
+    w.wait_log(f"cannot reopen a log file.* file={path} ",
+               1 if workers == 1 else 1 + workers)
+
+
 @pytest.mark.valgrind
 @pytest.mark.parametrize("where", ["log", "access"])
 def test_a_full_disk_stops_nothing(make, folder, where):
