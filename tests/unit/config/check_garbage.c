@@ -9,14 +9,14 @@
 #include "support.h"
 #include "util/strbuf.h"
 
-/* All rounds of it, or a fifth of them where time is scaled as under valgrind:
+/* All rounds of it, or a tenth of them where time is scaled as under valgrind:
  * the full number has run without it. */
 static size_t
 rounds(size_t all)
 {
 	const char *scale = getenv("WEIR_TIME_SCALE");
 
-	return scale != NULL && atoi(scale) >= 10 ? all / 5 : all;
+	return scale != NULL && atoi(scale) >= 10 ? all / 10 : all;
 }
 
 /* Read bytes; where they are a configuration, so is its dump. */
@@ -131,7 +131,7 @@ feed_repeated(const char *piece, size_t bytes)
 {
 	struct strbuf text = STRBUF_NULL;
 
-	while (text.length < bytes)
+	while (text.length < rounds(bytes))
 		strbuf_text(&text, piece);
 	feed(text.data, text.length);
 	strbuf_free(&text);

@@ -393,6 +393,10 @@ main(void)
 	SRunner *sr = srunner_create(tls_context_suite());
 	int failed;
 
+	/* The system's certificates are read anew for each context, which
+	 * takes most of the time. */
+	(void)setenv("SSL_CERT_FILE", "/dev/null", 1);
+	(void)setenv("SSL_CERT_DIR", "/", 1);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
