@@ -177,6 +177,23 @@ def test_a_failed_connect_asks_again_earlier(weir, names, same_port):
     eventually(lambda: answers(w, 1) == "b", "the new one is found")
 
 
+def test_what_weirctl_says_of_a_name_holds_for_its_next_addresses(
+        weir, names, same_port):
+    port, _ = same_port("abc")
+    names.start({"app.test": ["127.0.0.2"]})
+    w = weir(config(names, [f"app.test:{port}", f"127.0.0.4:{port} backup"]))
+    become(w, "a")
+    w.ctl(f"server u app.test:{port} down")
+    become(w, "c")
+    names.set_hosts({"app.test": ["127.0.0.2", "127.0.0.3"]})
+
+    def states():
+        return sorted(x["state"] for x in w.ctl("upstreams")[0]["servers"])
+    eventually(lambda: len(states()) == 3, "its second address")
+    assert states() == ["down", "down", "up"]
+    assert set(answers(w, 4)) == {"c"}
+
+
 def test_a_name_that_vanishes_takes_its_servers_away(
         weir, names, same_port):
     port, _ = same_port("a")

@@ -450,7 +450,7 @@ START_TEST(who_cannot_take_each_server_holds_nobody_up)
 	ck_assert_uint_eq(pick(1, 0), 0);
 	family = 6;
 	ck_assert_uint_eq(pick(2, 0), 2);
-	ck_assert_uint_eq(pick(3, 1), 0);
+	ck_assert_uint_eq(pick(3, (unsigned)_i), 0);
 	upstream_end(&uses[2].use);
 	turn_until(uses[3].answer == UPSTREAM_SERVER);
 	ck_assert_int_eq(uses[1].answer, UPSTREAM_WAIT);
@@ -601,6 +601,29 @@ START_TEST(a_server_that_did_not_change_keeps_its_state)
 }
 END_TEST
 
+static const char *const others[] = {"weight=2", "backup", "max_connections=7",
+    "max_fails=7", "fail_timeout=7s"};
+
+START_TEST(a_server_that_is_another_one_begins_anew)
+{
+	char text[200];
+
+	start(TWO);
+	ck_assert_int_eq(
+	    keeper_set_admin(keeper, "u", "127.0.0.1:1", SERVER_DOWN), 0);
+	reload(TWO);
+	ck_assert_uint_eq(
+	    atomic_load(&row_of("127.0.0.1:1")->admin), SERVER_DOWN);
+	(void)snprintf(text, sizeof(text),
+	    "[upstream u]\nserver = 127.0.0.1:1 %s\nserver = 127.0.0.1:2\n",
+	    others[_i]);
+	reload(text);
+	ck_assert_uint_eq(
+	    atomic_load(&row_of("127.0.0.1:1")->admin), SERVER_UP);
+	stop();
+}
+END_TEST
+
 START_TEST(another_keeper_finds_what_the_one_before_knew)
 {
 	const struct keeper_options again = {.loop = NULL};
@@ -710,7 +733,8 @@ main(void)
 	    pick_case, who_came_first_of_all_workers_is_let_in_first);
 	tcase_add_test(pick_case, who_comes_while_others_wait_is_behind_them);
 	tcase_add_test(pick_case, who_was_at_a_server_waits_for_no_turn);
-	tcase_add_test(pick_case, who_cannot_take_each_server_holds_nobody_up);
+	tcase_add_loop_test(
+	    pick_case, who_cannot_take_each_server_holds_nobody_up, 0, 2);
 	tcase_add_test(
 	    pick_case, a_worker_that_leaves_its_place_free_is_passed_over);
 	tcase_add_test(
@@ -721,6 +745,8 @@ main(void)
 	tcase_add_test(pick_case, figures_tell_what_was);
 	suite_add_tcase(suite, pick_case);
 	tcase_add_test(kept, weirctl_is_told_what_it_does_not_know);
+	tcase_add_loop_test(kept, a_server_that_is_another_one_begins_anew, 0,
+	    sizeof(others) / sizeof(others[0]));
 	tcase_add_test(kept, a_server_that_did_not_change_keeps_its_state);
 	tcase_add_test(kept, another_keeper_finds_what_the_one_before_knew);
 	tcase_add_test(kept, a_use_outlives_its_server_and_its_upstream);
