@@ -382,7 +382,6 @@ weir__server_fail(struct weir_server *server, int err)
 {
 	shut(server);
 	server->error = err;
-	server->due &= ~(unsigned)DUE_LISTENING;
 	defer(server, DUE_ERROR | DUE_CLOSE);
 }
 
@@ -456,8 +455,7 @@ weir__server_look(struct weir_server *server)
 static void
 one_less(struct weir_server *server)
 {
-	if (server->open && server->fd == -1 && server->naming == NULL &&
-	    weir__server_drained(server))
+	if (server->open && server->fd == -1 && weir__server_drained(server))
 		defer(server, DUE_CLOSE);
 }
 
@@ -491,7 +489,6 @@ weir_server_close(struct weir_server *server)
 	if (server->fd == -1 && server->naming == NULL)
 		return WEIR_E_SERVER_NOT_RUNNING;
 	shut(server);
-	server->due &= ~(unsigned)DUE_LISTENING;
 	defer(server, DUE_CLOSE);
 	return 0;
 }

@@ -314,6 +314,31 @@ START_TEST(a_connection_comes_from_where_it_is_told_to)
 }
 END_TEST
 
+/* As those of TIME_WAIT are, which a connection before this one has left. */
+START_TEST(a_port_that_others_share_is_connected_from)
+{
+	struct weir_connect_options options = {0};
+	struct weir_address to, here = address_for(TCP4);
+	struct watcher w = {0};
+	int listener = listening_fd(TCP4, &to), on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	ck_assert_int_eq(bind(fd, &here.u.sa, here.length), 0);
+	ck_assert_int_eq(getsockname(fd, &here.u.sa, &here.length), 0);
+	options.local_port = weir_address_port(&here);
+	watch_new(&w, &loud, false);
+	ck_assert_int_eq(weir_socket_connect(w.socket, &to, &options), 0);
+	until(was_told(&w, "ready") || w.closes > 0);
+	ck_assert_int_eq(weir_socket_local_address(w.socket, &here), 0);
+	ck_assert_uint_eq(weir_address_port(&here), options.local_port);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(fd), 0);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
 START_TEST(a_name_is_looked_up_and_each_address_tried)
 {
 	struct weir_address at;
@@ -356,6 +381,7 @@ connect_suite(void)
 	tcase_add_loop_test(tests,
 	    a_full_queue_of_a_unix_listener_is_waited_for_or_times_out, 0, 3);
 	tcase_add_test(tests, a_connection_comes_from_where_it_is_told_to);
+	tcase_add_test(tests, a_port_that_others_share_is_connected_from);
 	tcase_add_test(tests, a_name_is_looked_up_and_each_address_tried);
 	suite_add_tcase(suite, tests);
 	return suite;

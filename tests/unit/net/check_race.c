@@ -408,6 +408,27 @@ START_TEST(each_attempt_has_its_own_time)
 }
 END_TEST
 
+/* The delay after the first, which was refused, is over. */
+START_TEST(the_last_one_is_not_late_for_another)
+{
+	const struct weir_connect_options hasty = {
+	    .lookup = &resolver,
+	    .auto_select_family = true,
+	    .attempt_timeout_ms = 60,
+	    .attempt_delay_ms = 20,
+	};
+	int dead = add_refusing("::1");
+	struct silent mute = add_silent("127.0.0.1");
+
+	run(&hasty);
+	ck_assert_str_eq(told,
+	    "lookup lookup six ECONNREFUSED four WEIR_E_CONNECT_TIMEOUT "
+	    "error WEIR_E_CONNECT_TIMEOUT close");
+	ck_assert_int_eq(close(dead), 0);
+	close_silent(&mute);
+}
+END_TEST
+
 START_TEST(a_race_can_be_destroyed)
 {
 	struct silent mute[2] = {add_silent("::1"), add_silent("127.0.0.1")};
@@ -635,6 +656,7 @@ main(void)
 	tcase_add_test(c, the_first_may_still_win_after_its_delay);
 	tcase_add_test(c, when_all_fail_the_last_error_is_told);
 	tcase_add_test(c, each_attempt_has_its_own_time);
+	tcase_add_test(c, the_last_one_is_not_late_for_another);
 	tcase_add_test(c, a_race_can_be_destroyed);
 	tcase_add_test(c, one_address_is_no_race);
 	suite_add_tcase(s, c);

@@ -345,6 +345,23 @@ START_TEST(a_stale_socket_file_is_replaced_only_when_asked)
 }
 END_TEST
 
+START_TEST(a_socket_file_with_a_full_queue_is_not_stale)
+{
+	const struct weir_listen_options replace = {.replace_stale = true};
+	struct weir_address at = address_for(UNIX);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), waits;
+
+	ck_assert_int_eq(bind(fd, &at.u.sa, at.length), 0);
+	ck_assert_int_eq(listen(fd, 0), 0);
+	waits = connected_fd(&at);
+	ck_assert_int_eq(weir_server_listen(house.server, &at, &replace), 0);
+	until(house.closes == 1);
+	ck_assert_int_eq(house.error, -EADDRINUSE);
+	ck_assert_int_eq(close(waits), 0);
+	ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
 START_TEST(a_file_that_is_no_socket_is_never_replaced)
 {
 	const struct weir_listen_options replace = {.replace_stale = true};
@@ -696,6 +713,16 @@ START_TEST(an_open_server_holds_the_loop_unless_it_is_unrefd)
 }
 END_TEST
 
+START_TEST(what_is_due_is_told_of_an_unreferenced_server_too)
+{
+	(void)open_house(TCP4, NULL);
+	weir_server_unref(house.server);
+	ck_assert_int_eq(weir_server_close(house.server), 0);
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	ck_assert_uint_eq(house.closes, 1);
+}
+END_TEST
+
 START_TEST(connections_live_on_when_their_server_is_freed)
 {
 	struct weir_address at = open_house(TCP4, NULL);
@@ -773,6 +800,7 @@ server_suite(void)
 	    all, an_address_in_use_is_told_and_can_be_tried_again, 0, 3);
 	tcase_add_test(all, closing_before_it_listens_tells_no_listening);
 	tcase_add_test(all, a_stale_socket_file_is_replaced_only_when_asked);
+	tcase_add_test(all, a_socket_file_with_a_full_queue_is_not_stale);
 	tcase_add_test(all, a_file_that_is_no_socket_is_never_replaced);
 	tcase_add_loop_test(
 	    all, the_mode_is_set_and_the_file_removed_at_the_end, 0, 2);
@@ -793,6 +821,7 @@ server_suite(void)
 	    all, who_waits_at_the_close_is_waited_for_without_descriptors);
 	tcase_add_test(all, accepted_sockets_start_with_the_servers_options);
 	tcase_add_test(all, an_open_server_holds_the_loop_unless_it_is_unrefd);
+	tcase_add_test(all, what_is_due_is_told_of_an_unreferenced_server_too);
 	tcase_add_test(all, connections_live_on_when_their_server_is_freed);
 	tcase_add_loop_test(all, a_handler_may_free_the_server, 0, 5);
 	tcase_add_test(all, a_connection_may_be_freed_where_it_is_handed_over);

@@ -657,6 +657,20 @@ START_TEST(an_open_socket_holds_the_loop_unless_it_is_unrefd)
 }
 END_TEST
 
+START_TEST(a_close_is_told_of_an_unreferenced_socket_too)
+{
+	struct watcher w = {0};
+	int fd = watched_pair(UNIX, &w, &loud, false);
+
+	weir_socket_unref(w.socket);
+	weir_socket_destroy(w.socket, 0);
+	ck_assert_int_eq(weir_loop_run(loop), 0);
+	ck_assert_str_eq(w.told, "close ");
+	forget_watcher(&w);
+	ck_assert_int_eq(close(fd), 0);
+}
+END_TEST
+
 /* ---- questions ---- */
 
 START_TEST(addresses_and_credentials_are_told_while_there_are_any)
@@ -943,6 +957,7 @@ socket_suite(void)
 	tcase_add_test(verbs, a_timeout_does_not_outlive_the_connection);
 	tcase_add_test(
 	    verbs, an_open_socket_holds_the_loop_unless_it_is_unrefd);
+	tcase_add_test(verbs, a_close_is_told_of_an_unreferenced_socket_too);
 	tcase_add_test(
 	    verbs, addresses_and_credentials_are_told_while_there_are_any);
 	suite_add_tcase(suite, verbs);
