@@ -415,4 +415,8 @@ int config_section_values(const struct config *config,
  */
 int config_dump(const struct config *config, FILE *out);
 
+/* The same for another process of weir: listeners and upstreams without what
+ * is there by default. */
+int config_dump_brief(const struct config *config, FILE *out);
+
 #endif

@@ -15,7 +15,8 @@
 
 struct dump {
 	struct strbuf text;
-	bool any; /* the option has a value */
+	bool any;   /* the option has a value */
+	bool brief; /* without what is there by default */
 };
 
 static void
@@ -66,14 +67,38 @@ option_has_no_effect(const struct config_option *option, const void *base)
 	return false;
 }
 
+/* Take back what was printed since, where it says no more than the default. */
+static void
+drop_default(
+    struct dump *dump, const struct config_option *option, size_t since)
+{
+	struct strbuf *text = &dump->text;
+	size_t length = text->length - since;
+
+	if (option->value == NULL || length == 0)
+		return;
+	value_write(option->key, option->value, strlen(option->value), text);
+	if (text->failed)
+		return;
+	if (text->length - since == 2 * length &&
+	    memcmp(text->data + since, text->data + since + length, length) ==
+		0)
+		length = 0;
+	text->length = since + length;
+	text->data[text->length] = '\0';
+}
+
 static void
 dump_section(struct dump *dump, enum option_section section, const void *base)
 {
+	/* Of [weir] it may matter that a default was written. */
+	bool brief = dump->brief && section != OPTION_WEIR;
 	const struct config_option *option;
-	size_t i;
+	size_t i, since;
 
 	for (i = 0; i < option_count(); i++) {
 		option = option_at(i);
+		since = dump->text.length;
 		if (option->section != section || option_is_second(option) ||
 		    (option->flags & OPTION_COMMAND_LINE))
 			continue;
@@ -81,7 +106,9 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 		/* What has no effect is told like what is not set. */
 		if (!option_has_no_effect(option, base))
 			option_print(option, base, on_value, dump);
-		if (!dump->any && option->value != NULL)
+		if (brief)
+			drop_default(dump, option, since);
+		else if (!dump->any && option->value != NULL)
 			strbuf_format(&dump->text, "# %s = %s\n", option->key,
 			    option->value);
 		else if (!dump->any && is_listed(option))
@@ -89,10 +116,10 @@ dump_section(struct dump *dump, enum option_section section, const void *base)
 	}
 }
 
-int
-config_dump(const struct config *config, FILE *out)
+static int
+print(const struct config *config, FILE *out, bool brief)
 {
-	struct dump dump = {STRBUF_NULL, false};
+	struct dump dump = {STRBUF_NULL, false, brief};
 	size_t i;
 	int r = 0;
 
@@ -120,4 +147,16 @@ config_dump(const struct config *config, FILE *out)
 	}
 	strbuf_free(&dump.text);
 	return r;
+}
+
+int
+config_dump(const struct config *config, FILE *out)
+{
+	return print(config, out, false);
+}
+
+int
+config_dump_brief(const struct config *config, FILE *out)
+{
+	return print(config, out, true);
 }

@@ -107,7 +107,7 @@ send_config(struct mover *m, const struct config *config, uint32_t place)
 
 	if (out == NULL)
 		return -ENOMEM;
-	err = config_dump(config, out);
+	err = config_dump_brief(config, out);
 	if (fclose(out) == 0 && err == 0)
 		fd = file_of(text, length);
 	free(text);

@@ -283,7 +283,7 @@ make_text(const struct config *config)
 			(void)close(fd);
 		return -1;
 	}
-	if (config_dump(config, file) == 0 && fflush(file) == 0)
+	if (config_dump_brief(config, file) == 0 && fflush(file) == 0)
 		copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	(void)fclose(file);
 	return copy;

@@ -377,9 +377,9 @@ def test_one_that_comes_due_while_others_are_forked_is_too(weir):
     # while the others are forked.
     for _ in range(3):
         dead = list(workers(w))
-        places = {int(m[1]): int(m[2]) for m in re.finditer(
-            r"a worker serves worker=(\d+) place=(\d+)", w.err.text())}
-        [last] = [p for p in dead if places[p] == 0]
+        first = eventually(lambda: [p for p in dead if w.log_find(
+            f"a worker serves worker={p} place=0$")], "who has place 0")
+        last = first[0]
         os.kill(w.pid, signal.SIGSTOP)
         for pid in dead:
             if pid != last:

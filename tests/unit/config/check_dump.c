@@ -11,14 +11,29 @@
 #include "support.h"
 #include "util/strbuf.h"
 
-/* The dump of text, read and dumped again, is the same. */
+static char *
+brief(const struct config *config)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	ck_assert_int_eq(config_dump_brief(config, out), 0);
+	fclose(out);
+	return text;
+}
+
+/* The dump of text, read and dumped again, is the same; of the brief one,
+ * too. */
 static void
-same_again(const char *text)
+same_as(const char *text, bool short_one)
 {
 	struct config *config = support_config(text), *again;
-	char *first = support_dump(config), *second;
+	char *first = support_dump(config), *second, *between;
 
-	again = support_config(first);
+	between = short_one ? brief(config) : strdup(first);
+	again = support_config(between);
+	free(between);
 	second = support_dump(again);
 	ck_assert_str_eq(second, first);
 	ck_assert_uint_eq(again->listener_count, config->listener_count);
@@ -28,6 +43,13 @@ same_again(const char *text)
 	config_unref(again);
 	free(first);
 	free(second);
+}
+
+static void
+same_again(const char *text)
+{
+	same_as(text, false);
+	same_as(text, true);
 }
 
 START_TEST(the_dump_is_the_same_configuration)
@@ -89,6 +111,27 @@ START_TEST(the_dump_is_the_same_configuration)
 		   "[listener g]\nlisten = :0\nmode = pipe\npipe = file: z \n"
 		   "[listener h]\nlisten = :0\nmode = pipe\n"
 		   "pipe = \"exec:sh -c 'a ; \\\"b\\\" # $${X} \\\\ \\n'\"\n");
+}
+END_TEST
+
+START_TEST(the_brief_one_has_no_defaults)
+{
+	struct config *config = support_config(
+	    "[weir]\ncontrol = off\n[defaults]\ntimeout = 9s\n"
+	    "[listener a]\nlisten = :0\nmode = forward\nupstream = u\n"
+	    "keep_alive = 60s\nallow = all\nlifetime = 1d\n"
+	    "[upstream u]\nserver = 127.0.0.1:1\nretries = 2\n");
+	char *text = brief(config), *from = strstr(text, "\n[listener a]");
+
+	ck_assert_ptr_nonnull(from);
+	ck_assert_str_eq(from,
+	    "\n[listener a]\nlisten = *:0\nmode = forward\nupstream = u\n"
+	    "allow = all\ntimeout = 9s\nlifetime = 24h\n"
+	    /* No more than spelled otherwise. */
+	    "tls = no\nupstream_tls = no\n"
+	    "\n[upstream u]\nserver = 127.0.0.1:1\n");
+	free(text);
+	config_unref(config);
 }
 END_TEST
 
@@ -181,6 +224,7 @@ dump_suite(void)
 	TCase *tcase = tcase_create("dump");
 
 	tcase_add_test(tcase, the_dump_is_the_same_configuration);
+	tcase_add_test(tcase, the_brief_one_has_no_defaults);
 	tcase_add_test(tcase, defaults_and_order_are_shown);
 	tcase_add_test(tcase, any_bytes_come_back);
 	tcase_add_test(tcase, a_full_disk_is_an_error);
