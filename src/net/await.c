@@ -172,6 +172,7 @@ on_doubts(evutil_socket_t fd, short what, void *user)
 	(void)what;
 	while (i < d->count) {
 		s = d->list[i];
+		weir__tuning_make_late(s);
 		if (weir_socket_idle_ms(s) < DOUBT_MS) {
 			i++;
 			continue;
@@ -408,6 +409,7 @@ weir__pump_leave(struct weir_socket *s)
 	if (s->interest != 0)
 		(void)event_del(&s->event);
 	s->interest = 0;
+	weir__tuning_make_late(s);
 	forget_doubt(s);
 	s->edges = s->stray = s->hup = false;
 	s->readable = false;

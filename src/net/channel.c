@@ -406,6 +406,7 @@ send_socket(struct weir_channel *c, struct weir_socket *s, const void *data,
 	struct weir__handed *handed = NULL;
 	int fds[HANDLES] = {s->fd, -1}, err;
 
+	weir__tuning_make_late(s);
 	if (server != NULL) {
 		handed = weir__handed_new(server, &fds[1]);
 		if (handed == NULL)

@@ -49,9 +49,9 @@ forget_query(struct weir__connect *c)
 void
 weir__connect_free(struct weir_socket *s)
 {
-	struct weir__connect *c = s->accepted ? NULL : s->connect;
+	struct weir__connect *c = s->connect;
 
-	if (c == NULL)
+	if (s->state != WEIR__CONNECTING || c == NULL)
 		return;
 	s->connect = NULL;
 	weir_resolve_cancel(c->lookup);
@@ -118,11 +118,15 @@ attempt_failed(struct weir_socket *s, int err)
 void
 weir__connect_made(struct weir_socket *s)
 {
+	const struct weir__tuning tuning = s->connect->tuning;
+	bool late = s->connect->late;
 	int fd = s->fd;
 
 	weir__connect_free(s);
 	s->writable = true;
 	(void)weir__socket_opened(s, fd);
+	if (late)
+		weir__tuning_apply_late(s, &tuning);
 	s->fresh = true;
 	weir__socket_defer(s, WEIR__DUE_OPENED | WEIR__DUE_READ);
 }
@@ -224,7 +228,11 @@ weir__connect_open(
 	s->is_tcp = family != AF_UNIX;
 	if (family == AF_UNIX)
 		return 0;
-	weir__tuning_apply(*fd, &c->tuning);
+	/* TLS writes more than once before anything is over, and the user's
+	 * timeout is one of the connect, too. */
+	c->late = s->extra == NULL && c->tuning.user_timeout_ms == 0;
+	if (!c->late)
+		weir__tuning_apply(*fd, &c->tuning);
 	if (s->extra != NULL && s->extra->tuning != NULL)
 		weir__tuning_apply(*fd, s->extra->tuning);
 	return bind_local(c, *fd, family);

@@ -36,6 +36,7 @@ struct weir__connect {
 	int family;
 	uint64_t attempt_timeout_ms, attempt_delay_ms;
 	struct weir__tuning tuning;
+	bool late;   /* which is not made yet */
 	char host[]; /* not there where an address was given */
 };
 

@@ -24,6 +24,7 @@
 #include "net/handed_priv.h"
 #include "net/loop_priv.h"
 #include "net/server_priv.h"
+#include "net/socket_priv.h"
 
 /* Pipes that wait in the pool, further ones are closed; and all there may be:
  * descriptors are for connections first. */
@@ -48,6 +49,7 @@ struct weir_loop {
 
 	struct weir__resolver *resolver;
 	struct weir__doubts *doubts;
+	struct weir__late *late;
 	unsigned char *scratch;
 	unsigned char *text;
 	size_t text_size;
@@ -246,6 +248,7 @@ weir_loop_free(struct weir_loop *loop)
 		task->fn(task);
 	}
 	weir__doubts_free(loop->doubts);
+	weir__late_unref(loop->late);
 	(void)event_del(&loop->deferred);
 	while ((pipe = SLIST_FIRST(&loop->pipes)) != NULL) {
 		SLIST_REMOVE_HEAD(&loop->pipes, next);
@@ -411,6 +414,12 @@ struct weir__doubts **
 weir__loop_doubts(struct weir_loop *loop)
 {
 	return &loop->doubts;
+}
+
+struct weir__late **
+weir__loop_late(struct weir_loop *loop)
+{
+	return &loop->late;
 }
 
 struct weir__resolver **

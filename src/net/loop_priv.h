@@ -51,7 +51,8 @@ void weir__loop_turn(struct weir_loop *loop, bool begins);
 uint64_t weir__loop_turn_ms(struct weir_loop *loop);
 
 /* So many bytes were read, or those that were held written. After a share of
- * them it is busy: who comes now waits for a task, and tasks wait for events. */
+ * them it is busy: who comes now waits for a task, and tasks wait for events.
+ */
 void weir__loop_passed_on(struct weir_loop *loop, size_t bytes);
 bool weir__loop_is_busy(const struct weir_loop *loop);
 
@@ -64,6 +65,10 @@ void weir__loop_release(struct weir_loop *loop);
 struct weir__doubts;
 struct weir__doubts **weir__loop_doubts(struct weir_loop *loop);
 void weir__doubts_free(struct weir__doubts *doubts);
+
+/* The settings that were made late last; most are the same. */
+struct weir__late;
+struct weir__late **weir__loop_late(struct weir_loop *loop);
 
 /* Where the resolver keeps its state; NULL at first. */
 struct weir__resolver **weir__loop_resolver(struct weir_loop *loop);

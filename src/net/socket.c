@@ -82,6 +82,7 @@ shut(struct weir_socket *s)
 {
 	drop_queued(s);
 	weir__connect_free(s);
+	weir__tuning_forget_late(s);
 	weir__pump_drop(s);
 	(void)weir__stream_leave(s);
 	weir__pump_leave(s);

@@ -109,6 +109,7 @@ weir_socket_fd(const struct weir_socket *s)
 {
 	if (s == NULL)
 		return -1;
+	weir__tuning_make_late((struct weir_socket *)(uintptr_t)s);
 	return s->fd;
 }
 

@@ -128,8 +128,9 @@ struct weir_socket {
 	struct weir__flow *to;	/* ... the destination of; or NULL */
 
 	union {
-		struct weir__connect *connect; /* while connecting; or NULL */
+		struct weir__connect *connect; /* while connecting */
 		struct weir__origin *origin;   /* counted */
+		struct weir__late *late;       /* else, or NULL */
 	};
 	struct weir__extra *extra; /* what few need; or NULL */
 
@@ -303,6 +304,29 @@ void weir__idle_free(struct weir_socket *s);
 
 void weir__tuning_apply(int fd, const struct weir__tuning *tuning);
 
+/*
+ * Most connections that are made are over before any of their settings has a
+ * meaning. So they are made late: before the second write (the first is never
+ * held back), when it has lived for a moment, or when somebody may look.
+ */
+struct weir__late {
+	struct weir__tuning tuning;
+	unsigned refs;
+};
+
+/* Of a socket that is open now. */
+void weir__tuning_apply_late(
+    struct weir_socket *s, const struct weir__tuning *tuning);
+void weir__tuning_make_late(struct weir_socket *s);
+void weir__tuning_forget_late(struct weir_socket *s);
+void weir__late_unref(struct weir__late *late); /* NULL is fine */
+
+static inline bool
+weir__is_late(const struct weir_socket *s)
+{
+	return s->late != NULL && !s->accepted && s->state == WEIR__OPEN;
+}
+
 /* How much of a remote address is kept, of what family; 0: nothing. */
 static inline size_t
 weir__remote_length(sa_family_t family)
@@ -338,8 +362,9 @@ void weir__stream_read(struct weir_socket *s);	 /* due; calls handlers */
  * the event tells of edges there is mostly nothing to do. */
 void weir__pump_rearm(struct weir_socket *s);
 
-/* A read came back short, so that no more is there; most probably. False: look
- * at once, there is no memory to do so later. */
+/* A read came back short, so that no more is there; most probably. Or settings
+ * are to be made late. False: look at once, there is no memory to do so later.
+ */
 bool weir__doubt(struct weir_socket *s);
 
 static inline void

@@ -97,6 +97,76 @@ weir__tuning_apply(int fd, const struct weir__tuning *t)
 	(void)apply_probes(fd, t);
 }
 
+/* ---- late ---- */
+
+void
+weir__late_unref(struct weir__late *late)
+{
+	if (late != NULL && --late->refs == 0)
+		free(late);
+}
+
+static bool
+is_same(const struct weir__tuning *a, const struct weir__tuning *b)
+{
+	return a->no_delay_set == b->no_delay_set &&
+	       a->no_delay == b->no_delay &&
+	       a->keep_alive_set == b->keep_alive_set &&
+	       a->keep_alive == b->keep_alive &&
+	       a->initial_delay_ms == b->initial_delay_ms &&
+	       a->interval_ms == b->interval_ms &&
+	       a->user_timeout_ms == b->user_timeout_ms && a->count == b->count;
+}
+
+/* One for all that have the same; NULL without memory. */
+static struct weir__late *
+late_of(struct weir_loop *loop, const struct weir__tuning *t)
+{
+	struct weir__late **last = weir__loop_late(loop), *late = *last;
+
+	if (late == NULL || !is_same(&late->tuning, t)) {
+		late = malloc(sizeof(*late));
+		if (late == NULL)
+			return NULL;
+		*late = (struct weir__late){.tuning = *t, .refs = 1};
+		weir__late_unref(*last);
+		*last = late;
+	}
+	late->refs++;
+	return late;
+}
+
+void
+weir__tuning_apply_late(struct weir_socket *s, const struct weir__tuning *t)
+{
+	if (!t->no_delay_set && !t->keep_alive_set && t->interval_ms == 0 &&
+	    t->count == 0)
+		return;
+	s->late = weir__doubt(s) ? late_of(s->loop, t) : NULL;
+	if (s->late == NULL)
+		weir__tuning_apply(s->fd, t);
+}
+
+void
+weir__tuning_make_late(struct weir_socket *s)
+{
+	if (!weir__is_late(s))
+		return;
+	weir__tuning_apply(s->fd, &s->late->tuning);
+	weir__tuning_forget_late(s);
+}
+
+void
+weir__tuning_forget_late(struct weir_socket *s)
+{
+	if (!weir__is_late(s))
+		return;
+	weir__late_unref(s->late);
+	s->late = NULL;
+}
+
+/* ---- what the owner asks for ---- */
+
 int
 weir_socket_set_no_delay(struct weir_socket *s, bool on)
 {
@@ -104,6 +174,7 @@ weir_socket_set_no_delay(struct weir_socket *s, bool on)
 
 	if (s == NULL)
 		return -EINVAL;
+	weir__tuning_make_late(s);
 	t = tuning(s);
 	if (t == NULL)
 		return -ENOMEM;
@@ -120,6 +191,7 @@ weir_socket_set_keep_alive(
 
 	if (s == NULL)
 		return -EINVAL;
+	weir__tuning_make_late(s);
 	t = tuning(s);
 	if (t == NULL)
 		return -ENOMEM;
@@ -138,6 +210,7 @@ weir_socket_set_keep_alive_probes(struct weir_socket *s, uint64_t interval_ms,
 
 	if (s == NULL)
 		return -EINVAL;
+	weir__tuning_make_late(s);
 	t = tuning(s);
 	if (t == NULL)
 		return -ENOMEM;

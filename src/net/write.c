@@ -68,6 +68,14 @@ wait_for_room(struct weir_socket *s, int err)
 	return 0;
 }
 
+/* Its first write was never held back for an answer. */
+static void
+before_write(struct weir_socket *s)
+{
+	if (weir__is_late(s) && s->bytes_delivered > 0)
+		weir__tuning_make_late(s);
+}
+
 /* What a write call said: bytes, 0 to wait, or an error. */
 static ssize_t
 written(struct weir_socket *s, ssize_t n, size_t wanted)
@@ -99,6 +107,7 @@ weir__socket_send(
 
 	if (weir__tls(s) != NULL)
 		return weir__tls_send(s, data, length);
+	before_write(s);
 	do {
 		n = s->is_socket ? send(s->fd, data, length, flags)
 				 : write(s->fd, data, length);
@@ -137,6 +146,7 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 	for (i = 0; i < parts; i++)
 		wanted += part[i].iov_len;
 	message.msg_iovlen = (size_t)parts;
+	before_write(s);
 	do {
 		n = s->is_socket
 			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)

@@ -6,6 +6,9 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <weir/move.h>
+
+#include "net/socket_priv.h"
 #include "support.h"
 
 static int
@@ -101,6 +104,108 @@ START_TEST(options_of_connect_hold_for_its_connection)
 }
 END_TEST
 
+/* ---- late ---- */
+
+static const struct weir_connect_options usual = {
+    .no_delay = true,
+    .keep_alive = true,
+    .keep_alive_initial_delay_ms = 5000,
+    .keep_alive_interval_ms = 2000,
+    .keep_alive_count = 7,
+};
+
+/* Without asking for the descriptor, which makes the settings. */
+static int
+seen(const struct watcher *w, int level, int name)
+{
+	int value = -1;
+	socklen_t length = sizeof(value);
+
+	ck_assert_int_eq(
+	    getsockopt(w->socket->fd, level, name, &value, &length), 0);
+	return value;
+}
+
+static int
+connected(struct watcher *w)
+{
+	struct weir_address at;
+	int listener = listening_fd(TCP4, &at);
+
+	watch_new(w, &quiet, true);
+	ck_assert_int_eq(weir_socket_connect(w->socket, &at, &usual), 0);
+	until(was_told(w, "ready"));
+	return listener;
+}
+
+static void
+check_usual(const struct watcher *w)
+{
+	ck_assert_int_ne(seen(w, IPPROTO_TCP, TCP_NODELAY), 0);
+	ck_assert_int_ne(seen(w, SOL_SOCKET, SO_KEEPALIVE), 0);
+	ck_assert_int_eq(seen(w, IPPROTO_TCP, TCP_KEEPIDLE), 5);
+	ck_assert_int_eq(seen(w, IPPROTO_TCP, TCP_KEEPINTVL), 2);
+	ck_assert_int_eq(seen(w, IPPROTO_TCP, TCP_KEEPCNT), 7);
+}
+
+START_TEST(a_connection_that_lives_gets_its_settings)
+{
+	struct watcher w = {0};
+	int listener = connected(&w);
+
+	if (_i == 1) /* whether its owner wants bytes or not */
+		weir_socket_resume(w.socket);
+	until(seen(&w, SOL_SOCKET, SO_KEEPALIVE) != 0);
+	check_usual(&w);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
+START_TEST(a_second_write_is_not_held_back)
+{
+	struct watcher w = {0};
+	int listener = connected(&w);
+
+	ck_assert_int_eq(weir_socket_write(w.socket, "a", 1), 0);
+	ck_assert_int_eq(weir_socket_write(w.socket, "b", 1), 0);
+	check_usual(&w);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
+START_TEST(who_asks_for_the_descriptor_sees_the_settings)
+{
+	struct weir_socket_state state;
+	struct watcher w = {0};
+	int listener = connected(&w);
+
+	if (_i == 0)
+		ck_assert_int_ne(weir_socket_fd(w.socket), -1);
+	else
+		ck_assert_int_eq(weir_socket_freeze(w.socket, &state), 0);
+	check_usual(&w);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
+START_TEST(what_is_set_since_is_not_undone)
+{
+	struct watcher w = {0};
+	int listener = connected(&w);
+
+	ck_assert_int_eq(weir_socket_set_no_delay(w.socket, false), 0);
+	until(seen(&w, SOL_SOCKET, SO_KEEPALIVE) != 0);
+	ck_assert_int_eq(weir_socket_write(w.socket, "a", 1), 0);
+	ck_assert_int_eq(weir_socket_write(w.socket, "b", 1), 0);
+	ck_assert_int_eq(seen(&w, IPPROTO_TCP, TCP_NODELAY), 0);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
 START_TEST(without_tcp_they_do_nothing)
 {
 	struct watcher w = {0};
@@ -129,6 +234,12 @@ tuning_suite(void)
 	    tests, settings_of_an_open_socket_hold_at_once, 0, 2);
 	tcase_add_test(tests, settings_made_before_hold_after_every_opening);
 	tcase_add_test(tests, options_of_connect_hold_for_its_connection);
+	tcase_add_loop_test(
+	    tests, a_connection_that_lives_gets_its_settings, 0, 2);
+	tcase_add_test(tests, a_second_write_is_not_held_back);
+	tcase_add_loop_test(
+	    tests, who_asks_for_the_descriptor_sees_the_settings, 0, 2);
+	tcase_add_test(tests, what_is_set_since_is_not_undone);
 	tcase_add_test(tests, without_tcp_they_do_nothing);
 	suite_add_tcase(suite, tests);
 	return suite;
