@@ -85,7 +85,8 @@ def clients_of_each(w, each=1, name=None):
         assert served(c)
         found[holder(w, c)].append(c)
         return all(len(found[p]) >= each for p in pids)
-    eventually(more, "clients in each worker")
+    # Who is woken first may be the same one many times in a row.
+    eventually(more, "clients in each worker", 3 * DEADLINE)
     return found
 
 
