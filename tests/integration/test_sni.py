@@ -148,6 +148,20 @@ def test_a_hello_that_never_comes_is_not_waited_for(weir, backend, part):
     assert not b.connections
 
 
+def test_without_handshake_timeout_a_hello_is_waited_for(weir, backend):
+    b = backend()
+    w = weir(routes(("sni", "*.example", b)) + "handshake_timeout = off\n")
+    hello = client_hello("a.example")
+    c = w.connect()
+    for part in (hello[:99], hello[99:]):
+        # Each request is a turn of the loop, in which a timer would be over.
+        for _ in range(3):
+            eventually(lambda: w.connections()[0]["state"] == "handshake",
+                       "it to wait")
+        c.sendall(part)
+    assert read_exactly(b.wait(), len(hello)) == hello
+
+
 def test_who_leaves_before_its_hello_is_whole_reaches_nobody(weir, backend):
     b = backend()
     w = weir(routes(("sni", "*.example", b), upstream=b))

@@ -382,6 +382,51 @@ START_TEST(a_message_that_ends_early_is_broken)
 }
 END_TEST
 
+/* A message with vectors of these lengths: session, ciphers, compression. */
+static enum hello_result
+read_with_vectors(size_t session, size_t ciphers, size_t compression)
+{
+	static const unsigned char zeros[65535];
+	struct maker body = {.length = 0}, message = {.length = 0}, records;
+	struct hello hello;
+
+	add_number(&body, 0x0303, 2);
+	add(&body, zeros, 32);
+	add_vector(&body, 1, zeros, session);
+	add_vector(&body, 2, zeros, ciphers);
+	add_vector(&body, 1, zeros, compression);
+	add_number(&message, 1, 1);
+	add_vector(&message, 3, body.bytes, body.length);
+	make_records(&records, &message, 16384);
+	return read_all(&hello, &records);
+}
+
+START_TEST(vectors_have_the_lengths_of_the_protocol)
+{
+	ck_assert_int_eq(read_with_vectors(0, 2, 1), HELLO_DONE);
+	ck_assert_int_eq(read_with_vectors(32, 60000, 255), HELLO_DONE);
+	ck_assert_int_eq(read_with_vectors(33, 2, 1), HELLO_BROKEN);
+	ck_assert_int_eq(read_with_vectors(0, 0, 1), HELLO_BROKEN);
+	ck_assert_int_eq(read_with_vectors(0, 2, 0), HELLO_BROKEN);
+}
+END_TEST
+
+START_TEST(nothing_comes_behind_the_extensions)
+{
+	struct maker message, records, extensions = {.length = 0};
+	size_t length;
+
+	add_server_name(&extensions, "a.example", 9);
+	make_message(&message, &extensions);
+	add(&message, "x", 1);
+	length = message.length - 4;
+	message.bytes[2] = (unsigned char)(length >> 8);
+	message.bytes[3] = (unsigned char)length;
+	make_records(&records, &message, 16384);
+	assert_broken(&records, "extensions that do not fit");
+}
+END_TEST
+
 START_TEST(other_messages_and_records_are_broken)
 {
 	struct maker message, records;
@@ -469,6 +514,8 @@ main(void)
 	tcase_add_test(tcase, what_is_there_twice_is_broken);
 	tcase_add_test(tcase, what_is_empty_is_broken);
 	tcase_add_test(tcase, a_message_that_ends_early_is_broken);
+	tcase_add_test(tcase, vectors_have_the_lengths_of_the_protocol);
+	tcase_add_test(tcase, nothing_comes_behind_the_extensions);
 	tcase_add_test(tcase, other_messages_and_records_are_broken);
 	tcase_add_test(tcase, a_hello_has_an_end);
 	tcase_add_test(tcase, patterns_are_names_or_all_below_one);
