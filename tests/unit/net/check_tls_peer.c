@@ -21,6 +21,7 @@
 #include <check.h>
 #include <event2/buffer.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include <weir/weir.h>
 
@@ -549,6 +550,44 @@ START_TEST(new_keys_are_taken_in_between)
 	ck_assert_int_eq(peer_wait(peer), 0);
 	ck_assert_uint_eq(side.got, UPDATES);
 	ck_assert_int_eq(side.error, 0);
+}
+END_TEST
+
+static const char *asked;
+
+static int
+gets_what_it_asked_for(SSL *ssl, int fd)
+{
+	X509 *shown;
+	int is;
+
+	(void)fd;
+	SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+	if (SSL_set_tlsext_host_name(ssl, asked) != 1 ||
+	    SSL_do_handshake(ssl) != 1)
+		return 1;
+	shown = SSL_get1_peer_certificate(ssl);
+	is = X509_check_host(shown, "example.org", 0, 0, NULL);
+	X509_free(shown);
+	return is == 1 ? 0 : 2;
+}
+
+START_TEST(the_name_is_the_same_in_capitals_and_with_a_last_dot)
+{
+	static const char *const names[] = {"Example.ORG", "example.org."};
+	const struct weir_tls_pair pairs[] = {
+	    pair_of(&authority), pair_of(&org)};
+	struct weir_tls_context *both =
+	    make_context(&(struct weir_tls_context_options){
+		.server = true, .pairs = pairs, .pair_count = 2});
+	int peer;
+
+	ck_assert_int_eq(weir_server_set_tls(server, both, NULL), 0);
+	weir_tls_context_unref(both);
+	asked = names[_i];
+	peer = peer_connect(port, ssl_client, gets_what_it_asked_for);
+	ck_assert(run_until(loop, is_closed, &side));
+	ck_assert_int_eq(peer_wait(peer), 0);
 }
 END_TEST
 
@@ -1163,6 +1202,8 @@ tls_peer_suite(void)
 	    peers, a_client_that_leaves_without_a_word_is_told_apart, 0, 2);
 	tcase_add_loop_test(peers, a_server_that_resets_is_a_reset, 0, 2);
 	tcase_add_test(peers, a_protocol_that_was_not_offered_is_refused);
+	tcase_add_loop_test(
+	    peers, the_name_is_the_same_in_capitals_and_with_a_last_dot, 0, 2);
 	tcase_add_test(peers, new_keys_are_taken_in_between);
 	tcase_add_test(peers, reading_goes_on_when_the_wire_empties);
 	tcase_add_test(peers, reading_goes_on_when_an_end_empties_the_wire);
