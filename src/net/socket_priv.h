@@ -306,8 +306,9 @@ void weir__tuning_apply(int fd, const struct weir__tuning *tuning);
 
 /*
  * Most connections that are made are over before any of their settings has a
- * meaning. So they are made late: before the second write (the first is never
- * held back), when it has lived for a moment, or when somebody may look.
+ * meaning. So they are made late: before the second write, or a first one of
+ * more than one segment (which alone is never held back), when it has lived
+ * for a moment, or when somebody may look.
  */
 struct weir__late {
 	struct weir__tuning tuning;

@@ -68,11 +68,15 @@ wait_for_room(struct weir_socket *s, int err)
 	return 0;
 }
 
-/* Its first write was never held back for an answer. */
+#define LEAST_SEGMENT 536 /* bytes, RFC 9293 section 3.7.1 */
+
+/* One segment on its own is never held back for an answer; the last of several
+ * is, until the first are acknowledged. */
 static void
-before_write(struct weir_socket *s)
+before_write(struct weir_socket *s, size_t length)
 {
-	if (weir__is_late(s) && s->bytes_delivered > 0)
+	if (weir__is_late(s) &&
+	    (s->bytes_delivered > 0 || length > LEAST_SEGMENT))
 		weir__tuning_make_late(s);
 }
 
@@ -107,7 +111,7 @@ weir__socket_send(
 
 	if (weir__tls(s) != NULL)
 		return weir__tls_send(s, data, length);
-	before_write(s);
+	before_write(s, length);
 	do {
 		n = s->is_socket ? send(s->fd, data, length, flags)
 				 : write(s->fd, data, length);
@@ -146,7 +150,7 @@ weir__socket_send_buffer(struct weir_socket *s, struct evbuffer *data)
 	for (i = 0; i < parts; i++)
 		wanted += part[i].iov_len;
 	message.msg_iovlen = (size_t)parts;
-	before_write(s);
+	before_write(s, wanted);
 	do {
 		n = s->is_socket
 			? sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT)

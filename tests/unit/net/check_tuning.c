@@ -175,6 +175,20 @@ START_TEST(a_second_write_is_not_held_back)
 }
 END_TEST
 
+/* Its last segment would wait for the first ones to be acknowledged. */
+START_TEST(a_first_write_of_several_segments_is_not_held_back)
+{
+	static const char bytes[600];
+	struct watcher w = {0};
+	int listener = connected(&w);
+
+	ck_assert_int_eq(weir_socket_write(w.socket, bytes, 600), 0);
+	check_usual(&w);
+	forget_watcher(&w);
+	ck_assert_int_eq(close(listener), 0);
+}
+END_TEST
+
 START_TEST(who_asks_for_the_descriptor_sees_the_settings)
 {
 	struct weir_socket_state state;
@@ -237,6 +251,8 @@ tuning_suite(void)
 	tcase_add_loop_test(
 	    tests, a_connection_that_lives_gets_its_settings, 0, 2);
 	tcase_add_test(tests, a_second_write_is_not_held_back);
+	tcase_add_test(
+	    tests, a_first_write_of_several_segments_is_not_held_back);
 	tcase_add_loop_test(
 	    tests, who_asks_for_the_descriptor_sees_the_settings, 0, 2);
 	tcase_add_test(tests, what_is_set_since_is_not_undone);
