@@ -38,7 +38,10 @@ void weir_loop_free(struct weir_loop *loop);
  */
 int weir_loop_run(struct weir_loop *loop);
 
-/* Let weir_loop_run() return after the handler that runs now. Since 0.1. */
+/*
+ * Let weir_loop_run() return soon: after the handler that runs now, and those
+ * that are due with it for the same object. Since 0.1.
+ */
 void weir_loop_stop(struct weir_loop *loop);
 
 /*
