@@ -130,11 +130,10 @@ fi
 need can_test
 
 # The second build, and its tests, so that nothing is left to do; nice, so that
-# no test waits for it. Without the static library, which would have every file
-# of it compiled twice. timeout has a process group, which ends with it.
+# no test waits for it. timeout has a process group, which ends with it.
 # shellcheck disable=SC2016
 nice timeout 900 sh -c 'sh scripts/build.sh build-asan --enable-werror \
-	--enable-sanitizers --disable-static CFLAGS="-g -O1" &&
+	--enable-sanitizers CFLAGS="-g -O1" &&
 	exec make -s -C build-asan -j"$1" check TESTS=' sh "$jobs" \
 	>"$scratch/asan" 2>&1 &
 beside=$!

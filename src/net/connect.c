@@ -46,6 +46,18 @@ forget_query(struct weir__connect *c)
 	free(q);
 }
 
+static void
+free_connect(struct weir__connect *c)
+{
+	weir_resolve_cancel(c->lookup);
+	forget_query(c);
+	weir__race_free(c);
+	(void)event_del(&c->timer);
+	if (c->list != &c->one)
+		free(c->list);
+	free(c);
+}
+
 void
 weir__connect_free(struct weir_socket *s)
 {
@@ -54,13 +66,7 @@ weir__connect_free(struct weir_socket *s)
 	if (s->state != WEIR__CONNECTING || c == NULL)
 		return;
 	s->connect = NULL;
-	weir_resolve_cancel(c->lookup);
-	forget_query(c);
-	weir__race_free(c);
-	(void)event_del(&c->timer);
-	if (c->list != &c->one)
-		free(c->list);
-	free(c);
+	free_connect(c);
 }
 
 /* ---- one attempt ---- */
@@ -480,12 +486,13 @@ begin(struct weir_socket *s, struct weir__connect *c,
 
 	if (o != NULL && o->timeout_ms > 0)
 		err = weir_socket_set_timeout(s, o->timeout_ms);
+	if (err != 0) {
+		free_connect(c);
+		return err;
+	}
 	s->connect = c;
-	if (err != 0)
-		weir__connect_free(s);
-	else
-		weir__socket_connecting(s);
-	return err;
+	weir__socket_connecting(s);
+	return 0;
 }
 
 int
