@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/loop.h>
 
@@ -38,6 +39,10 @@ setup(void)
 	sessions = calloc(MANY, sizeof(*sessions));
 	ck_assert_ptr_nonnull(sessions);
 	deadlines_init(&all, loop, on_due);
+	/* All tests run in one process under valgrind. */
+	memset(due_ms, 0, sizeof(due_ms));
+	memset(told, 0, sizeof(told));
+	told_all = early = 0;
 }
 
 static void
