@@ -385,6 +385,13 @@ weir__loop_turn_ms(struct weir_loop *loop)
 	return loop->turn_ms;
 }
 
+bool
+weir__loop_has_tasks(const struct weir_loop *loop)
+{
+	/* Among them, while they run, is the mark of where to stop. */
+	return loop->in_tasks ? loop->first != loop->last : loop->first != NULL;
+}
+
 void
 weir__loop_passed_on(struct weir_loop *loop, size_t bytes)
 {

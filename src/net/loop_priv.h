@@ -50,6 +50,9 @@ weir__is_deferred(const struct weir__task *task)
 void weir__loop_turn(struct weir_loop *loop, bool begins);
 uint64_t weir__loop_turn_ms(struct weir_loop *loop);
 
+/* Others than the task that runs now. */
+bool weir__loop_has_tasks(const struct weir_loop *loop);
+
 /* So many bytes were read, or those that were held written. After a share of
  * them it is busy: who comes now waits for a task, and tasks wait for events.
  */

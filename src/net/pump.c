@@ -360,8 +360,10 @@ run_flow(struct weir__flow *f)
 			come_back(s);
 			break;
 		}
-		/* A second fill of a kernel pipe would find little. */
-		reads += f->bulk ? TURN_READS : 1;
+		/* A second fill of a kernel pipe finds little; where others
+		 * wait, more has come by the time that they had their turns. */
+		reads +=
+		    f->bulk && weir__loop_has_tasks(s->loop) ? TURN_READS : 1;
 		moved += take(f);
 		if (weir__from(s) != f)
 			break;
