@@ -356,8 +356,9 @@ def test_haproxy_sends_and_takes_headers(weir, spawn, folder):
             host, source = seen.split()[0].rsplit(":", 1)
             assert host == "127.0.0.1"
             assert int(source) not in (port, w.port())
-        # And one by which we have waited for HAProxy to listen.
-        assert w.listener()["accepted"] == 4
+        # And one by which we have waited for HAProxy to listen: it ended at
+        # once, so HAProxy may not have passed it on.
+        assert w.listener()["accepted"] in (3, 4)
 
 
 @pytest.mark.skipif(not has("haproxy"), reason="no haproxy here")
